@@ -11,10 +11,13 @@ from common import run, text_of
 
 from fermata.errors import VerificationError
 from fermata.log.merkle import Tree
+from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.succession.handover import check_handover
 from fermata.protocol.wire.codec import encode
 from fermata.wire.v1.succession_pb2 import Handover
-from harness.chains import MODULUS_BITS_MIN
+from harness.chains import MODULUS_BITS_MIN, Chain
+from harness.handed_over import begun, made
+from harness.protocol.state_digest import state_digest
 from harness.succession import AUDITORS, tree_of
 from harness.succession_defects import DEFECTS, LONG, OTHER, SHORT, WORLD, leaves
 
@@ -78,6 +81,48 @@ def checked(handover: Handover, tree: Tree, reason: str) -> str:
     raise ValueError(f"accepted, and must be refused as {reason}")
 
 
+def put(chain: Chain, handover: Handover, author: str) -> bytes:
+    """The leaf of a Handover that comes next in a log."""
+    said = chain.deployment.statement(author, handover=handover)
+    return next_leaf(chain.tree, chain.seal(said))
+
+
+def log() -> dict[str, Any]:
+    """A log in which two views begin, and Handovers that it does not take (F15)."""
+    chain, world = begun()
+    before, state = list(chain.leaves), state_digest(chain.state)
+    bad = [
+        ("F15.2: the view has begun", 1, "VIEW", made(chain, world), "successor-1"),
+        ("F15.3: another one leads it", 0, "NOT_LEADER", made(chain, world), "successor-2"),
+        ("F15.5: too few Leaves", 0, "LEAVES", made(chain, world, quorum=2), "successor-1"),
+    ]
+    twin, states = chain.fork(), []
+    for view in (1, 2):
+        leaf = put(twin, made(twin, world, view=view), f"successor-{view}")
+        verdict = twin.put_leaf(leaf)
+        assert verdict.accepted, verdict
+        states.append(state_digest(twin.state))
+    after = twin.leaves[len(before) :]
+    refused_leaves = []
+    for what, come, reason, handover, author in bad:
+        fork = chain.fork()
+        for leaf in after[:come]:
+            fork.put_leaf(leaf)
+        leaf = put(fork, handover, author)
+        verdict = fork.put_leaf(leaf)
+        assert (verdict.accepted, verdict.reason) == (False, reason), (what, verdict)
+        follows = [each.hex() for each in after[:come]]
+        refused_leaves.append({"what": what, "next": follows, "leaf": leaf.hex(), "reason": reason})
+    return {
+        "charter_sha256": chain.deployment.charter.sha256.hex(),
+        "leaves": [leaf.hex() for leaf in before],
+        "state": state,
+        "next": [leaf.hex() for leaf in after],
+        "states": states,
+        "refused": refused_leaves,
+    }
+
+
 def make() -> dict[str, str]:
     coordinators = [[c.id, c.signing_key.hex()] for c in WORLD.views.coordinators]
     document = {
@@ -86,6 +131,7 @@ def make() -> dict[str, str]:
         "coordinators": coordinators,
         "accepted": accepted(),
         "refused": refused(),
+        "log": log(),
     }
     return {"succession.json": text_of(document)}
 

@@ -16,6 +16,7 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.replica import Replica
 from harness.e2e.deployment import COORDINATOR, OBSERVER, SUCCEEDED
 from harness.e2e.fleet import Fleet, check_sums, opened, run_cli, wait_for
+from harness.e2e.two_faced import CLAIMED
 
 #: On a busy machine a succession takes minutes.
 pytestmark = pytest.mark.timeout(900)
@@ -88,8 +89,8 @@ def state_at(fleet: Fleet, coordinator: str, found, limit_s: float = 240.0):
             raise AssertionError(f"{error}\n{fleet.tail()}") from None
 
 
-def check_verified(fleet: Fleet, folder: Path) -> None:
-    """Exports the whole log from the coordinator that leads in view 1, and verifies it."""
+def check_verified(fleet: Fleet, folder: Path, leader: str = "successor-1") -> None:
+    """Exports the whole log from the coordinator that leads, and verifies it."""
     # The command finds the coordinator that leads by itself.
     done = run_cli("bundle", "--config", fleet.deployment.config("auditor-1"), folder)
     assert done.returncode == 0, done.stderr
@@ -98,7 +99,8 @@ def check_verified(fleet: Fleet, folder: Path) -> None:
     assert verified.returncode == 0
     succession = open_bundle(folder).succession
     assert succession is not None
-    assert (succession.view, succession.leader) == (1, "successor-1")
+    assert succession.view >= 1
+    assert succession.leader == leader
 
 
 def check_status(fleet: Fleet) -> None:
@@ -127,8 +129,8 @@ def test_a_coordinator_that_is_killed_is_followed_by_the_next(fleet, tmp_path):
 
 
 def goes_on(fleet: Fleet, coordinator: str, view: int, done: int) -> None:
-    """Waits until a coordinator leads a view, and has opened a round after the first ``done``."""
-    state_at(fleet, coordinator, lambda state: state.view == view)
+    """Waits until a coordinator leads this view or a later one, and opens another round."""
+    state_at(fleet, coordinator, lambda state: state.view >= view)
     round_ = state_at(fleet, coordinator, lambda state: opened(state, done + 1))
     check_sums(fleet.deployment, round_)
 
@@ -169,4 +171,46 @@ def test_a_coordinator_that_withholds_cosignatures_is_left(fleet, tmp_path):
     reasons = {told["reason"] for a in made.auditors for told in fleet.events(a, "left")}
     assert "withheld" in reasons
     fleet.check_all_run()
+    check_verified(fleet, tmp_path / "bundle")
+
+
+def test_a_coordinator_that_shows_two_logs_is_left(fleet, tmp_path):
+    made = fleet.deployment
+    start_all(fleet)
+    fleet.wait_opened(1)
+    (tmp_path / f"split-{COORDINATOR}").touch()
+    # Heads of one log are left out, so its auditors wait, and on a slow machine for a later view.
+    leader = wait_for("a successor goes on", lambda: led_by(fleet), 400.0)
+    goes_on(fleet, leader, 1, 1)
+    stands_by(fleet, COORDINATOR, leader)
+    reasons = {told["reason"] for a in made.auditors for told in fleet.events(a, "left")}
+    assert "proof" in reasons, reasons
+    fleet.check_all_run()
+    check_verified(fleet, tmp_path / "bundle", leader)
+
+
+def led_by(fleet: Fleet) -> str:
+    """The coordinator of the last view with which all auditors have gone on; empty if none."""
+    told = [fleet.events(auditor, "leader") for auditor in fleet.deployment.auditors]
+    last = {str(lines[-1]["party"]) if lines else "" for lines in told}
+    return last.pop() if len(last) == 1 else ""
+
+
+def test_of_two_successors_that_claim_the_log_the_one_with_a_handover_is_followed(fleet, tmp_path):
+    made = fleet.deployment
+    start_all(fleet)
+    fleet.wait_opened(1)
+    fleet.kill(COORDINATOR)
+    (tmp_path / "claim-successor-2").touch()
+    goes_on(fleet, "successor-1", 1, 1)
+    with log_of(fleet, "successor-2") as log:
+        # It goes on with its claim, and its log shows a Handover of that view.
+        assert BoardClient(log).read().view == CLAIMED
+        assert log.checkpoint().startswith(made.charter.origin_of(CLAIMED).encode())
+    nodes = (*made.auditors, *made.labs)
+    led = {told["party"] for node in nodes for told in fleet.events(node, "leader")}
+    assert led == {"successor-1"}
+    fleet.check_all_run()
+    # The commands read the boards as well, and go where the quorum is.
+    check_status(fleet)
     check_verified(fleet, tmp_path / "bundle")

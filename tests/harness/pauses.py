@@ -34,6 +34,15 @@ def pause_run(last="2025Q3"):
 
 
 @functools.cache
+def lifted_run(successors):
+    """A run to the end of its pause, with coordinators after the first or without."""
+    shape = {"labs": 4, "auditors": 2, "extra": PAUSE_TABLES, "last": "2026Q1"}
+    run = Run(make_deployment(**shape, successors=successors), measure)
+    run.until_quiet()
+    return run
+
+
+@functools.cache
 def late_run():
     """The run to its first pause, in which no lab acknowledges before the auditors have told when
     the pause began; and the log's size until then."""

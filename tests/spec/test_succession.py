@@ -9,11 +9,14 @@ import pytest
 from fermata.errors import VerificationError
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.charter.roster import Party
+from fermata.protocol.fold.apply import apply
+from fermata.protocol.state.state import State
 from fermata.protocol.succession.handover import HandedOver, check_handover
 from fermata.protocol.succession.views import Views
 from fermata.protocol.wire.codec import decode
 from fermata.types import Role
 from fermata.wire.v1.succession_pb2 import Handover
+from harness.protocol.state_digest import state_digest
 
 FILE = Path(__file__).parents[1] / "vectors" / "succession.json"
 VECTORS: dict[str, Any] = json.loads(FILE.read_text())
@@ -46,3 +49,28 @@ def test_a_handover_with_one_defect_is_refused(case: dict[str, Any]) -> None:
     with pytest.raises(VerificationError) as caught:
         check(case)
     assert caught.value.reason == case["reason"]
+
+
+def folded(leaves: list[str]) -> State:
+    """The state after leaves, all of which are accepted."""
+    pinned = bytes.fromhex(VECTORS["log"]["charter_sha256"])
+    state = State(pinned, VECTORS["modulus_bits_min"])
+    for leaf in leaves:
+        state, verdict = apply(state, bytes.fromhex(leaf))
+        assert verdict.accepted, verdict
+    return state
+
+
+def test_f15_a_log_in_which_two_views_begin_gives_its_states() -> None:
+    log = VECTORS["log"]
+    assert state_digest(folded(log["leaves"])) == log["state"]
+    for count, digest in enumerate(log["states"], 1):
+        state = folded([*log["leaves"], *log["next"][:count]])
+        assert (state.view, state_digest(state)) == (count, digest)
+
+
+@pytest.mark.parametrize("case", VECTORS["log"]["refused"], ids=lambda case: case["what"])
+def test_f15_a_handover_that_the_log_does_not_take(case: dict[str, Any]) -> None:
+    state = folded([*VECTORS["log"]["leaves"], *case["next"]])
+    _, verdict = apply(state, bytes.fromhex(case["leaf"]))
+    assert (verdict.accepted, verdict.reason) == (False, case["reason"]), verdict

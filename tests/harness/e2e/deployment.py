@@ -81,7 +81,7 @@ SUCCEEDED = Shape(
     "succeeded", 4, 2, labs=3, rounds=0, figures=400, window_s=3600, successors=2, heartbeat_s=120
 )
 SUCCESSION_S = 1800
-CONFLICT_S = 3600
+CONFLICT_S = 600
 #: No figure comes near the trigger.
 PAUSE = """
 [[rule]]

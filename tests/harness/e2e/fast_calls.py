@@ -1,5 +1,5 @@
 """As ``fast_clock``; and a coordinator that does not answer is given up in seconds, which are
-minutes by such a clock. While there is a file of its name, a coordinator hands out no cosignature.
+minutes by such a clock. While there is a file of its name, a coordinator lies (``two_faced``).
 """
 
 import os
@@ -11,15 +11,14 @@ from fast_clock import fast_ns
 
 if __name__ == "__main__":
     time.time_ns = fast_ns
+    import two_faced
+
     from fermata.cli.main import main
     from fermata.node.run.succession import coordinators
-    from fermata.protocol.roles.log_writer import LogWriter
 
     coordinators.LOG_CALL_S = 1.5
     coordinators.BOARD_CALL_S = 1.0
-    honest = LogWriter.witnesses
     # Beside the file with which the clock begins; the last word is the path of a configuration.
     party = Path(sys.argv[-1]).parent.name
-    sign = Path(os.environ["FERMATA_TEST_EPOCH"]).with_name(f"withhold-{party}")
-    LogWriter.witnesses = lambda self: [] if sign.exists() else honest(self)
+    two_faced.lie_as(party, Path(os.environ["FERMATA_TEST_EPOCH"]).parent)
     main()

@@ -6,6 +6,7 @@ from typing import Any
 
 from fermata.protocol.drills.drill import Drill, DrillPhase
 from fermata.protocol.state.state import Round, State
+from fermata.protocol.succession.handover import HandedOver
 
 
 def _round(state: State, found: Round) -> dict[str, Any]:
@@ -41,6 +42,16 @@ def _drill(found: Drill) -> dict[str, Any]:
     }
 
 
+def _handover(handed: HandedOver) -> dict[str, Any]:
+    return {
+        "auditors": list(handed.auditors),
+        "certified": list(handed.certified),
+        "left_out": [[auditor, head.size] for auditor, head in handed.left_out],
+        "start": handed.start,
+        "view": handed.view,
+    }
+
+
 def state_digest(state: State) -> str:
     """SHA-256, in hex, of the state's summary as JSON: keys sorted, no spaces, ASCII."""
     summary: dict[str, Any] = {
@@ -55,6 +66,8 @@ def state_digest(state: State) -> str:
     }
     if state.key is not None and state.key.record.epoch > 1:
         summary["epoch"] = state.key.epoch_id.hex()
+    if state.handovers:
+        summary["handovers"] = [_handover(handed) for handed in state.handovers]
     if state.drills:
         summary["drills"] = [_drill(found) for found in state.drills]
     text = json.dumps(summary, sort_keys=True, separators=(",", ":"))

@@ -16,7 +16,7 @@ from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.protocol.wire.ports import LogWrapper
 from harness.chains import PAUSE_TABLES, Run, make_deployment
 from harness.node.hook_world import Node, Program, until
-from harness.pauses import head_of, measure, pause_run
+from harness.pauses import head_of, lifted_run, measure, pause_run
 
 TIMEOUT_S = 20
 
@@ -377,3 +377,34 @@ def test_events_of_a_hook_hold_no_word_of_the_notice(run):
     words = json.dumps(node.events)
     assert "hot" not in words
     assert "120" not in words
+
+
+def lift_of(run):
+    """The last change of a run, by which the labs go on, and how many were before it."""
+    *before, lift = run.state.pause.changes
+    assert lift.after == "running"
+    return lift, len(before)
+
+
+def test_su2_1_a_lift_is_told_once_it_is_settled_where_there_are_successors():
+    run, taker = lifted_run(successors=1), Taker()
+    lift, before = lift_of(run)
+    with Node(run, taker, size=lift.entry + 1) as node:
+        # The lift is witnessed, and no quorum has said so in the log.
+        assert node.replica.witnessed.size > lift.entry
+        until(lambda: len(taker.calls) == before)
+        node.hook.look()
+        assert node.hook.next_due() is None
+        assert not node.hook.has_taken(lift.entry)
+        node.replica.pull(run.log_of("lab-1"))
+        node.hook.look()
+        until(node.has_all)
+    assert len(taker.calls) == before + 1
+
+
+def test_su2_1_a_lift_waits_for_nothing_more_where_there_is_one_coordinator():
+    run, taker = lifted_run(successors=0), Taker()
+    lift, before = lift_of(run)
+    with Node(run, taker, size=lift.entry + 1) as node:
+        until(node.has_all)
+    assert len(taker.calls) == before + 1

@@ -3,6 +3,8 @@
 The port asks for no client certificate, so the message has one, and is signed (JN2).
 """
 
+from collections.abc import Sequence
+
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature as NotVerified
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -12,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from fermata.crypto.signing import SigningKey, pae, verify_signature
 from fermata.errors import ConfigError, InvalidEncoding, InvalidSignature
-from fermata.node.pki.identity import Identity, IsDenied, check_certificate, identity_of
+from fermata.node.pki.identity import Identity, IsDenied, deployment_of, identity_of
+from fermata.node.pki.trust import Anchor, charter_anchors, check_chain
 from fermata.node.storage.keystore import Recipient
 from fermata.protocol.wire.codec import decode, encode
 from fermata.wire.v1 import log_service_pb2
@@ -39,10 +42,11 @@ def open_hand_in(
     root: x509.Certificate,
     now_ms: int,
     is_denied: IsDenied,
+    others: Sequence[Anchor] = (),
 ) -> tuple[Identity, log_service_pb2.HandIn]:
-    """Who handed in what.
+    """Who handed in what. ``others``: authorities of coordinators beside the own one, ``root``.
 
-    Raises IdentityError as ``check_certificate`` does, InvalidSignature HAND_IN_SIGNATURE,
+    Raises IdentityError as ``check_chain`` does, InvalidSignature HAND_IN_SIGNATURE,
     InvalidEncoding.
     """
     try:
@@ -57,7 +61,8 @@ def open_hand_in(
             "CERTIFICATE", "hand-in: must have a certificate in DER, for a P-256 key"
         ) from None
     # JN2.1: whoever has no certificate, or one that was taken back, is nobody.
-    check_certificate(certificate, root, now_ms, is_denied)
+    anchors = (*charter_anchors([root.public_bytes(Encoding.DER)]), *others)
+    check_chain((certificate,), anchors, deployment_of(root), now_ms, is_denied)
     # JN2.2: a certificate is public, so it does not show who sends it.
     try:
         public_key.verify(

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.key_record import DISTRIBUTED
 from fermata.errors import ConfigError, Refusal
+from fermata.node.config import load_config
 from fermata.node.files import SECRET_MODE, read_file, write_atomic
 from fermata.node.joining.config_text import NO_ADDRESS
 from fermata.node.joining.hand_in import seal_hand_in, sign_recipient
@@ -20,7 +21,9 @@ from fermata.node.joining.keyless import KeylessCharter, read_keyless
 from fermata.node.joining.node_folder import CONFIG, IDENTITY, SIGNING_KEY, make_node_folder
 from fermata.node.pki import enrolment
 from fermata.node.pki.identity import CHAIN_BYTES_MAX, load_chain, not_after_ms
+from fermata.node.pki.own_certificate import charter_authorities
 from fermata.node.pki.tls import TlsFiles, TlsMaterial
+from fermata.node.pki.trust import Anchor
 from fermata.node.storage import keystore
 from fermata.node.storage.signatures import read_own, sign_file, write_signature
 from fermata.protocol.charter.parse import Charter, parse_charter
@@ -216,8 +219,15 @@ class Joiner:
         return Next.WAIT
 
     def _tls(self) -> TlsMaterial:
-        tls = self.folder / "tls"
-        return TlsFiles(tls / "key.pem", tls / "cert.pem", tls / "root.pem").material()
+        tls, others = self.folder / "tls", self._authorities()
+        paths = tls / "key.pem", tls / "cert.pem", tls / "root.pem"
+        return TlsFiles(*paths, others=others).material()
+
+    def _authorities(self) -> tuple[Anchor, ...]:
+        """Whoever led the log since may have renewed the certificate (succession.md, SU20)."""
+        if not self._charter_file.exists():
+            return ()
+        return charter_authorities(load_config(self.folder / CONFIG))
 
     def _unlock(self) -> keystore.AgeIdentity:
         return keystore.load_identity(self.folder / IDENTITY)

@@ -26,6 +26,7 @@ from fermata.node.joining.hand_in import check_recipient, open_hand_in
 from fermata.node.joining.keyless import KeylessCharter, read_keyless
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.identity import Identity
+from fermata.node.pki.own_certificate import coordinators_anchors
 from fermata.node.pki.server import Exchange
 from fermata.node.storage.signatures import (
     folder_of,
@@ -254,7 +255,11 @@ def exchange_of(authority: Authority, folder: SetupFolder) -> Exchange:
 
     def answer(request: log_service_pb2.ExchangeRequest) -> log_service_pb2.SetupFiles:
         identity, hand_in = open_hand_in(
-            request, authority.root, authority.clock(), authority.is_denied
+            request,
+            authority.root,
+            authority.clock(),
+            authority.is_denied,
+            coordinators_anchors(folder.charter().charter),
         )
         return folder.exchange(identity, hand_in)
 

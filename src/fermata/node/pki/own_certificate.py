@@ -21,6 +21,7 @@ from fermata.node.pki.identity import (
 )
 from fermata.node.pki.tls import TlsFiles, TlsMaterial, check_tls_directory, needs_renewal
 from fermata.node.pki.trust import Anchor, charter_anchors, check_chain, party_anchors
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.wire.ports import ClockMs, Entropy
 from fermata.types import READERS
 
@@ -91,11 +92,23 @@ def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
 def charter_authorities(config: NodeConfig) -> tuple[Anchor, ...]:
     """The authorities of the coordinators that the charter lists, each of which renews the
     certificates of all while it leads (succession.md, SU20). Raises ConfigError CHARTER."""
-    terms = config.roster.succession or config.genesis.succession
+    charter = config.roster if config.roster.succession else config.genesis
+    try:
+        return coordinators_anchors(charter)
+    except ConfigError as error:
+        raise ConfigError("CHARTER", f"{config.charter_file}: {error}") from None
+
+
+def coordinators_anchors(charter: Charter) -> tuple[Anchor, ...]:
+    """The authorities that a charter lists for its coordinators; none without successors.
+
+    Raises ConfigError CHARTER.
+    """
+    terms = charter.succession
     try:
         return charter_anchors(node.authority for node in terms.nodes) if terms else ()
     except IdentityError as error:
-        raise ConfigError("CHARTER", f"{config.charter_file}: {error}") from None
+        raise ConfigError("CHARTER", str(error)) from None
 
 
 def _check_server(certificate: x509.Certificate, path: Path, identity: Identity) -> None:

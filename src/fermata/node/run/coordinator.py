@@ -30,7 +30,13 @@ from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.node.run.succession.board_folder import BoardFolder
 from fermata.node.run.succession.board_service import board_handler
 from fermata.node.run.succession.following import cross
-from fermata.node.run.succession.standby import look_around, open_board, open_exchange, run_standby
+from fermata.node.run.succession.standby import (
+    GoingOn,
+    look_around,
+    open_board,
+    open_exchange,
+    run_standby,
+)
 from fermata.node.run.succession.standing import leader_of
 from fermata.node.storage.signatures import read_signatures, sealed_charter
 from fermata.protocol.roles.driver import Driver
@@ -140,12 +146,23 @@ def _run_writer(
     if address := embed(writer, tls, base.stack, left):
         write_address(config.data, "dashboard", address)
     key_record = KeyRecordFile(config, writer, telemetry)
+    going_on = None
+    if exchange is not None and board is not None and terms is not None:
+        going_on = GoingOn(base, board, exchange, terms)
+
+    def has_ended() -> bool:
+        """Whether its log is, or is in the store, in another view than the one that it writes."""
+        has_begun = going_on is not None and going_on.has_begun
+        return has_begun or leader_of(replica) != config.text.party
 
     def work() -> int:
         if exchange is not None:
             cross(replica, exchange.places, exchange.claims())
+        # SU20: the auditors may have left this view, and come to one that it leads as well.
+        if going_on is not None and leader_of(replica) == config.text.party:
+            going_on.look()
         # SU14.3: whoever was left adds nothing; the loop ends at once.
-        if leader_of(replica) != config.text.party:
+        if has_ended():
             return 0
         before, witnessed = writer.size(), replica.witnessed.size
         try:
@@ -161,7 +178,7 @@ def _run_writer(
     issue = self_issue(authority, tls)
 
     def is_done(driver: Driver) -> bool:
-        return leader_of(replica) != config.text.party or done(driver)
+        return has_ended() or done(driver)
 
     node.run(wake, work, issue, is_done, lock=writer.lock, idle_s=0.5)
 

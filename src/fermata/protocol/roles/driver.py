@@ -337,6 +337,9 @@ class Driver:
         # SU5: nor one of a view that it has left.
         if self.leaver is not None and self.leaver.holds_back():
             return
+        # SU11.3: nor one beside what it has vouched for before its store was restored.
+        if self.leaver is not None and not self.leaver.may_cosign(size):
+            return
         note = self.store.checkpoint()
         if note is None:
             return

@@ -238,22 +238,27 @@ class Hub(Node):
         came = cross(self.replica, self.ways, claims)
         if self.leads:
             self._bootstrap()
+        if self._begins([self.words(), *said]):
+            return came + 1
+        if self.leads:
             return came + self.running.step()
         views = views_of(self.replica)
         leading = views.coordinator(self.replica.state.view).id
         others = [c.id for c in views.coordinators if c.id not in (leading, self.name)]
-        came += self.mirror.step(self.ways(leading), [self.ways(o) for o in others])
-        every = [self.words(), *said]
+        return came + self.mirror.step(self.ways(leading), [self.ways(o) for o in others])
+
+    def _begins(self, every: list[Sequence[BoardWords]]) -> bool:
+        """Whether it begins a view now that it leads; it may lead the one that it is in as well."""
         if self._heard is None or self._heard[0] != every:
             self._heard = every, hear(views_of(self.replica), every)
         made = self.successor.look(self._heard[1], self.outside.clock_ms())
         if made is None:
-            return came
+            return False
         pinned, left_out = self.deployment.charter, made.left_out
         begin(pinned, self.store(), self.key, MODULUS_BITS_MIN, self.successor, made)
         self.outside.on_event("took_over", {"view": made.handover.view, "left_out": left_out})
         self.start()
-        return came + 1
+        return True
 
     def _bootstrap(self) -> None:
         if self.name == COORDINATOR and self.writer.size() == 0:

@@ -56,6 +56,7 @@ class Exchange:
     local: Callable[[], Sequence[wire.BoardWords]] = lambda: ()
     _said: dict[str, wire.GetBoardResponse] = field(default_factory=dict, init=False)
     _refused: set[tuple[str, str]] = field(default_factory=set, init=False)
+    _asked: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -113,7 +114,21 @@ class Exchange:
             except FermataError as error:
                 # Its board refuses this node as such: it has another charter, or a deny-list.
                 self._tell(place, error.reason)
+            self._note_asked(place)
             self._wait(self.pause_s * (0.5 + self.entropy(1)[0] / 510))
+
+    def _note_asked(self, place: Place) -> None:
+        with self._lock:
+            is_new = place.coordinator not in self._asked
+            self._asked.add(place.coordinator)
+        if is_new:
+            self.on_news()
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether every board has been asked once since the start, whether it answered or not."""
+        with self._lock:
+            return self._asked.issuperset(place.coordinator for place in self.places)
 
     def _wait(self, seconds: float) -> None:
         """Waits by the node's clock, like everything that auditors count; a clock that is set back

@@ -95,11 +95,15 @@ class Following:
         Raises StorageError.
         """
         replica, leaver = self.base.replica, driver.leaver
+        has_asked = self.exchange.has_asked
         # Signatures cost time; but what was news of entries to come may be a proof once they came.
         heard = replica.tree.size, self.exchange.words()
         if leaver is not None and heard != self._heard:
             leaver.hear(heard[1])
             self._heard = heard
+        if leaver is not None:
+            # What boards said is heard by now, so that nothing is said before it (SU11.1).
+            leaver.is_asking = not has_asked
         before = replica.state.view
         came = cross(replica, self.ways.places, self.exchange.claims())
         if replica.state.view != before:

@@ -2,6 +2,7 @@
 go on (SU20)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from fermata.errors import ConfigError
 from fermata.node.config import ListenText
@@ -81,6 +82,33 @@ def look_around(base: Base) -> None:
         ways.close()
 
 
+@dataclass(eq=False)
+class GoingOn:
+    """A coordinator's readiness to begin a later view in its store, whichever view its log is in
+    (SU20). ``has_begun``: it has, and is to be started again as the writer of that view."""
+
+    base: Base
+    board: BoardFolder
+    exchange: Exchange
+    terms: SuccessionTerms
+    has_begun: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        copies, party = self.board.whole_copies, self.base.config.text.party
+        self._successor = Successor(party, self.base.replica, copies, self.terms)
+
+    def look(self) -> None:
+        """Begins the view that is due, if there is one. Raises as ``begin`` does."""
+        base, pinned = self.base, self.base.config.genesis
+        made = self._successor.look(self.exchange.heard(), clock_ms())
+        if made is None or self.has_begun:
+            return
+        key, successor = base.signer.key, self._successor
+        begin(pinned, base.store, key, MODULUS_BITS_MIN, successor, made)
+        self.has_begun = True
+        base.telemetry.event("took_over", view=made.handover.view, size=made.copy.tree.size)
+
+
 def run_standby(
     base: Base, wake: Wake, listen: ListenText, done: Callable[[], bool] = lambda: False
 ) -> None:
@@ -103,11 +131,11 @@ def run_standby(
     write_addresses(base, start_servers(base, listen, server, authority))
     exchange = open_exchange(base, wake, terms, board)
     mirror = Mirror(replica, lambda reason: telemetry.event("leader_not_read", reason=reason))
-    successor = Successor(config.text.party, replica, board.whole_copies, terms)
+    going_on = GoingOn(base, board, exchange, terms)
     issue = self_issue(authority, base.tls)
     certificate = OwnCertificate(config, base.tls, issue, telemetry, clock_ms, entropy)
     high_water = HighWater(config.data, replica)
-    begun: list[int] = []
+    led: list[int] = []
 
     def step() -> int:
         leading = leader_of(replica)
@@ -115,19 +143,16 @@ def run_standby(
         others = [log for name, log in logs.items() if name != leading]
         came = cross(replica, exchange.places, exchange.claims())
         if leader_of(replica) == config.text.party:
-            begun.append(replica.state.view)
+            led.append(replica.state.view)
             return came
         came += mirror.step(logs[leading], others)
         if came:
             server.notify(replica.tree.size, replica.witnessed.size)
             high_water.keep()
         certificate.look()
-        made = successor.look(exchange.heard(), clock_ms())
-        if made is not None:
-            begin(config.genesis, base.store, base.signer.key, MODULUS_BITS_MIN, successor, made)
-            telemetry.event("took_over", view=made.handover.view, size=made.copy.tree.size)
+        going_on.look()
+        if going_on.has_begun:
             high_water.keep()
-            begun.append(made.handover.view)
         return came
 
     def woken() -> None:
@@ -140,4 +165,4 @@ def run_standby(
     follow(woken, wake, entropy)
     telemetry.event("started", entries=replica.state.size)
     telemetry.event("standby", party=leader_of(replica))
-    run_loop(step, wake, telemetry, entropy, done=lambda: bool(begun) or done())
+    run_loop(step, wake, telemetry, entropy, done=lambda: bool(led) or going_on.has_begun or done())

@@ -55,6 +55,9 @@ class Leaver:
         self._beat, self._grown = 0, 0
         self._heard: dict[str, Words] = {}
         self._copies: dict[str, Tree] = {}
+        #: SU11.1: while its node asks the boards, after a start, what it has said before.
+        self.is_asking = False
+        self._recalled: HeadSeen | None = None
         replica.follows = self.follows
 
     @property
@@ -73,11 +76,31 @@ class Leaver:
         """The last view that it has left for; Leaves are in the order in which they were signed."""
         if not self._said.leaves:
             return 0
-        return decode(Leave, unseal(self._said.leaves[-1]).payload).view
+        return _view_of(self._said.leaves[-1])
 
     def holds_back(self) -> bool:
-        """SU5: whether this auditor has left the view that its copy is in, and so says nothing."""
-        return self._own.view > self._replica.state.view
+        """SU5: whether this auditor has left the view that its copy is in, and so says nothing.
+
+        Nor does it while it may have left, and not know it (SU11.1).
+        """
+        return self.is_asking or self._own.view > self._replica.state.view
+
+    def may_cosign(self, size: int) -> bool:
+        """SU11.3: whether the first ``size`` entries can have all that it has vouched for.
+
+        A store that was restored lacks what came after its backup, and has to get it first.
+        """
+        head, tree = self._recalled, self._replica.tree
+        if head is None or head.view != self._replica.state.view:
+            return True
+        # Of entries that are not folded yet the root is not known.
+        if head.head.size > min(size, tree.size):
+            return False
+        if tree.root(head.head.size) != head.head.root:
+            self.prove()
+            return False
+        self._recalled = None
+        return True
 
     def words(self) -> BoardWords:
         """What it has to say to everybody: its Leaves, its newest cosigned head, its certificate.
@@ -122,10 +145,50 @@ class Leaver:
         ``copies``: trees of others' copies of the log, which were checked against heads of theirs.
         """
         for words in said:
-            if words.party != self._me:
-                with suppress(VerificationError, IdentityError):
-                    self._keep(words.party, open_words(self.views, words))
+            with suppress(VerificationError, IdentityError):
+                opened = open_words(self.views, words)
+                if words.party == self._me:
+                    self._recall(words, opened)
+                else:
+                    self._keep(words.party, opened)
         self._copies |= copies or {}
+
+    def _recall(self, said: BoardWords, opened: Words) -> None:
+        """SU11.2: takes back what it has said itself, and what its store does not have any more.
+
+        All of it has its own signature, so that no board can put words into its mouth.
+        """
+        known = {_view_of(envelope) for envelope in self._said.leaves}
+        lost = [(left.view, e) for left, e in opened.leaves if left.view not in known]
+        lost = [(view, e) for view, e in lost if view > self._last_view()]
+        head = opened.head
+        is_lost = head is not None and (head.view, head.head.size) > self._own_head()
+        if not lost and not is_lost:
+            return
+        words = BoardWords()
+        words.CopyFrom(self._said)
+        del words.leaves[:]
+        words.leaves.extend([*self._said.leaves, *(e for _, e in lost)][-LEAVES_KEPT:])
+        if is_lost:
+            words.head.CopyFrom(said.head)
+        self._store.put_value(LEAVES, encode(words))
+        self._said = words
+        if is_lost:
+            self._recalled = head
+        if lost:
+            now_ms = self._outside.clock_ms()
+            self._store.put_value(LEFT_AT, str(now_ms).encode())
+            self._own = OwnLeave(self._last_view(), now_ms)
+        self._outside.on_event("recalled", {"view": self._own.view, "entries": self._own_head()[1]})
+
+    def _own_head(self) -> tuple[int, int]:
+        """View and size of the newest head that it has cosigned, zeros before the first."""
+        if not self._said.HasField("head"):
+            return 0, 0
+        with suppress(VerificationError):
+            head = open_cosigned_head(self.views, self._me, self._said.head)
+            return head.view, head.head.size
+        return 0, 0
 
     def _keep(self, party: str, words: Words) -> None:
         old = self._heard.get(party, Words())
@@ -156,7 +219,7 @@ class Leaver:
         Raises StorageError.
         """
         terms, charter = self._replica.charter.succession, self._replica.charter
-        if terms is None or self._me not in charter.auditors:
+        if terms is None or self._me not in charter.auditors or self.is_asking:
             return 0
         now_ms = self._outside.clock_ms()
         self._watch(now_ms)
@@ -267,3 +330,8 @@ class Leaver:
         )
         self._store.put_value(HANDOVERS, "".join(lines).encode())
         return rows[name]
+
+
+def _view_of(envelope: bytes) -> int:
+    """The view for which a Leave of this auditor is."""
+    return decode(Leave, unseal(envelope).payload).view
