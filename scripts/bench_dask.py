@@ -7,8 +7,9 @@ Distinct reports with proofs, checked as at a coordinator's door, up to 64 toget
 and by two worker processes of a Dask cluster on loopback over mutual TLS, with the node's own check
 of all in one batch after it (docs/spec/engine.md, EN3). Wall time, the least of turns that take
 each way after the other; the speedup is that of the largest size. Two workers and the node share
-the cores of this machine. ``dask_node_cpu_ms`` is what the node itself still spends on a report, and ``dask_alone_cpu_ms``
-what it spends without workers: other work on the machine changes these two little.
+the cores of this machine. ``dask_node_cpu_ms`` is what the node itself still spends on a report,
+and ``dask_alone_cpu_ms`` what it spends without workers: other work on the machine changes these
+two little.
 """
 
 import argparse
