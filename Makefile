@@ -136,9 +136,13 @@ bench: setup
 bitflips: setup
 	@PYTHONPATH=tests $(RUN) python scripts/flip_bits.py $(if $(PART),--part $(PART)) $(if $(BIT),--bit $(BIT))
 
-# What an entry and a start cost in a log of a million entries, in bench-scale.json.
+# What grows, each script's rows in bench-scale.json: an entry and a start in a log of a million
+# entries (ARGS for fewer), a round of a thousand labs (whose reports are kept in build/), a cluster.
 bench-scale: setup
 	@PYTHONPATH=tests $(RUN) python scripts/bench_scale.py --said 60 --out bench-scale.json $(ARGS)
+	@mkdir -p build/thousand
+	@$(RUN) python scripts/bench_thousand.py --cache build/thousand --out bench-scale.json
+	@PYTHONPATH=tests $(RUN) python scripts/bench_dask.py --out bench-scale.json
 
 # Wall times of key generation without a dealer, in bench-keys.json; alone on the machine, half an
 # hour. RUNS for other than five, ARGS=--only joint_2048_3 for one of them.
