@@ -11,13 +11,13 @@ signed entries takes long: with ``--said 60`` the others of each round are refus
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench_report import merge
 from fermata.crypto.signing import SigningKey
 from fermata.log.checkpoint import SignedHeads, cosign
 from fermata.log.merkle import Tree, leaf_hash
@@ -155,36 +155,40 @@ def measured(log: LongLog, places: dict[int, Place]) -> dict[str, float]:
     return {name: min(values) for name, values in figures.items()}
 
 
-def starts(log: LongLog, path: Path, is_replayed: bool) -> dict[str, float]:
-    """Seconds of wall time to open the store, and to start from a snapshot and from entry 0."""
-    charter, figures = log.deployment.charter, {}
+def starts(log: LongLog, path: Path, is_replayed: bool) -> Iterator[dict[str, float]]:
+    """Seconds of wall and CPU time to start from a snapshot, and of wall time from entry 0.
+
+    A start opens the store, reads the snapshot and folds what comes after it.
+    """
+    charter, figures = log.deployment.charter, dict[str, float]()
     started = time.perf_counter()
     data = write_body(Start(log.state, log.tree))
     figures["snapshot_write_s"] = time.perf_counter() - started
     figures["snapshot_mb"] = len(data) / 1e6
-    started = time.perf_counter()
-    store = SqliteStore.open(path, charter.sha256, "coordinator/measured")
-    figures["store_open_s"] = time.perf_counter() - started
-    with store:
+    started, cpu_ns = time.perf_counter(), time.thread_time_ns()
+    with SqliteStore.open(path, charter.sha256, "coordinator/measured", is_whole=False) as store:
         expected = Expected(
             charter.sha256,
             store.entry_count(),
             lambda entry: store.leaves(entry, entry + 1)[0],
             MODULUS_BITS_MIN,
         )
-        started = time.perf_counter()
         start = read_body(data, expected)
         replica = Replica(charter, store, MODULUS_BITS_MIN, cache=AllHold(), start=start)
         figures["start_s"] = time.perf_counter() - started
+        figures["start_cpu_s"] = (time.thread_time_ns() - cpu_ns) / 1e9
         if replica.state != log.state:
             raise SystemExit("the state of the snapshot is another one")
+        yield figures
         if is_replayed:
             started = time.perf_counter()
+            store.check_all()
+            figures["check_all_s"] = time.perf_counter() - started
             replayed = Replica(charter, store, MODULUS_BITS_MIN, cache=AllHold())
             figures["replay_s"] = time.perf_counter() - started
             if replayed.state != replica.state:
                 raise SystemExit("the replayed state is another one")
-    return figures
+            yield figures
 
 
 def main() -> None:
@@ -215,14 +219,19 @@ def main() -> None:
                     print(f"{log.state.size} entries, {number + 1} rounds", flush=True)
             written.witness()
         figures: dict[str, float] = {"entries": log.state.size, "rounds": options.rounds}
-        figures |= measured(log, written.places)
-        figures |= starts(log, path, not options.no_replay)
-    if log.state.size >= 10**6:
-        figures |= {f"{n}_1e6": figures[n] for n in ("start_s", "replay_s") if n in figures}
+        keep(figures | measured(log, written.places), options.out)
+        for more in starts(log, path, not options.no_replay):
+            if log.state.size >= 10**6:
+                more |= {f"{n}_1e6": more[n] for n in ("start_s", "replay_s") if n in more}
+            keep(more, options.out)
+
+
+def keep(figures: dict[str, float], out: Path | None) -> None:
+    """Prints figures, and adds them to the file: a replay takes longer than all before it."""
     for name, value in figures.items():
-        print(f"{name:24} {value:.4g}")
-    if options.out:
-        options.out.write_text(json.dumps(figures, indent=1) + "\n")
+        print(f"{name:24} {value:.4g}", flush=True)
+    if out:
+        merge(out, figures)
 
 
 if __name__ == "__main__":

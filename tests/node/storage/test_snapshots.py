@@ -1,5 +1,6 @@
 """Snapshots (docs/spec/log.md, L50 to L55): a start from one gives what a replay gives."""
 
+import gc
 import hashlib
 import json
 from pathlib import Path
@@ -153,6 +154,22 @@ def test_l52_1_damage_anywhere_is_noticed(long, data) -> None:
         with pytest.raises(StorageError) as caught:
             read(bad, leaves, sha256, MODULUS_BITS_MIN)
         assert caught.value.reason == "SNAPSHOT_DAMAGED"
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_pythons_search_for_garbage_is_afterwards_as_it_was(long, is_on: bool) -> None:
+    log, leaves, starts = long
+    sha256, was_on = log.deployment.charter.sha256, gc.isenabled()
+    (gc.enable if is_on else gc.disable)()
+    try:
+        data = write_body(starts[40])
+        read(data, leaves, sha256, MODULUS_BITS_MIN)
+        assert gc.isenabled() == is_on
+        with pytest.raises(StorageError):
+            read(data[:-1], leaves, sha256, MODULUS_BITS_MIN)
+        assert gc.isenabled() == is_on
+    finally:
+        (gc.enable if was_on else gc.disable)()
 
 
 def changed(data: bytes, place: int, value: object) -> bytes:

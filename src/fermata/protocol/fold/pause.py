@@ -141,30 +141,23 @@ def terms_of_settling(own: Charter, in_force: Charter, judgement: Judgement) -> 
     return own.pause or (in_force.pause if judgement.late else None)
 
 
-def waits(state: State, entry: EntryIndex, clock: Clock) -> bool:
-    """PA6: whether a lift waits, as of an entry, for an older round that can still settle.
+def still_waits(state: State) -> bool:
+    """PA6: whether a lift waits, at the end of the log, for an older round that can still settle.
 
     A closed round can until ``settle_within_s`` have passed since its close and the next round no
     longer waits for it (``window_s`` after its close, its own).
     """
-    settled = {n for n, judgement in state.judgements.items() if judgement.entry <= entry}
-    newest = max(settled, default=0)
-    older = (round_ for round_ in state.rounds[:newest] if round_.number not in settled)
-    return any(_can_settle(state, round_, entry, clock) for round_ in older)
-
-
-def still_waits(state: State) -> bool:
-    """The same at the end of the log, where the rounds that can settle are those not ended."""
     able = (
         number
         for number in state.unended
-        if _can_settle(state, state.rounds[number - 1], state.size, state.clock)
+        if can_settle(state, state.rounds[number - 1], state.size, state.clock)
     )
     oldest = next(able, None)
     return oldest is not None and oldest < max(state.judgements, default=0)
 
 
-def _can_settle(state: State, round_: Round, entry: int, clock: Clock) -> bool:
+def can_settle(state: State, round_: Round, entry: int, clock: Clock) -> bool:
+    """Whether a round that is closed can still come to its end, as of an entry."""
     close = round_.close
     return (
         close is not None

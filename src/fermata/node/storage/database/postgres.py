@@ -99,6 +99,7 @@ class PostgresStore(RowStore):
                         )
                 store = cls(connection, where, lease)
                 store._bind(deployment, owner)
+                # L56.4: what the node has said is read at every start.
                 store._check(COUNTED if is_whole else KEPT_SMALL)
         except BaseException:
             lease.end()

@@ -127,6 +127,7 @@ class Rows:
     @staticmethod
     def checked(table: Table, row: Row) -> Row:
         """A row that was read, without its digest. Raises StorageError DATA_LOSS."""
+        # L56.1: a row may have been damaged since it was written, whatever the start has read.
         if row[-1] != row_digest(table, row[:-1]):
             raise data_loss(f"table {table.name}, row {_key_text(table, row)}")
         return row[:-1]

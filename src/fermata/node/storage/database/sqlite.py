@@ -74,6 +74,7 @@ class SqliteStore(RowStore):
             connection = connect(path)
             try:
                 lock_and_bind(connection, path, deployment, owner)
+                # L56.4: what the node has said is read at every start.
                 check_rows(connection, COUNTED if is_whole else KEPT_SMALL)
                 sync(path.parent)
                 reserve.take()

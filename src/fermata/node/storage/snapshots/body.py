@@ -6,8 +6,10 @@ Normative text: docs/spec/log.md, section 8a. A snapshot is a node's own and nev
 """
 
 import functools
+import gc
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -93,6 +95,21 @@ def _sources(folder: Traversable) -> list[tuple[str, bytes]]:
     return files
 
 
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Lets Python look for no garbage: of a million objects that all stay it finds none, over and
+    over, and half of a start was spent on that. Reference counts work as always.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@no_collection()
 def write_body(start: Start) -> bytes:
     """The snapshot of a state and the tree that it belongs to, which may have grown since."""
     state = start.state
@@ -135,6 +152,7 @@ class Expected:
     modulus_bits_min: int
 
 
+@no_collection()
 def read_body(data: bytes, expected: Expected) -> Start:
     """What a snapshot's bytes say of a log.
 
