@@ -52,12 +52,13 @@ def backed_view(heard: Heard, claimed: Iterable[int], quorum: int) -> int:
     ``claimed``: the views that coordinators say they are in, which nobody has checked. ``quorum``:
     how many auditors must have left for a claimed view, or beyond, if it has no certificate yet.
     """
+    # SU21.1: a quorum has cosigned in a view only if it went on with its Handover.
+    certified = [made.view for made in heard.certificates]
     left = sorted((left.view for left, _ in heard.leaves.values()), reverse=True)
     # SU21.2: a claim counts only where a Handover of this view can be.
     left_by_quorum = left[quorum - 1] if len(left) >= quorum else 0
     begun = [view for view in claimed if view <= left_by_quorum]
-    # SU21.1: a quorum has cosigned in a view only if it went on with its Handover.
-    return max([0, *begun, *(made.view for made in heard.certificates)])
+    return max([0, *certified, *begun])
 
 
 def _parts(said: BoardWords) -> list[BoardWords]:
