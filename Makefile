@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup setup-services demo test scenarios lint proto proto-check proto-breaking docs-check site \
-	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-scale bench-keys keygen-sim succession-sim ceremony-lies ceremony-lies-table bitflips attack sim lives presence model succession-model deploy-check image-check clean
+	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-scale bench-keys keygen-sim succession-sim ceremony-lies ceremony-lies-table bitflips attack sim sim-scale lives presence model succession-model deploy-check image-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode --all-extras
@@ -167,6 +167,11 @@ ceremony-lies: setup
 # docs/spec/ceremony-lies.md, from the same lies in memory.
 ceremony-lies-table: setup
 	@PYTHONPATH=tests $(RUN) python scripts/tell_ceremony_lies.py
+
+# One round of 100 to 10,000 labs with small keys, stage by stage: about twenty minutes. In
+# sim-scale.json and sim-scale.svg; docs/scale.svg is one such. ARGS=--sizes 100,300 for fewer.
+sim-scale: setup
+	@PYTHONPATH=tests:scripts $(RUN) python scripts/sim_scale.py --out sim-scale.json --svg sim-scale.svg $(ARGS)
 
 sim: setup
 	@$(RUN) python -m fermata.sim --seeds $(SEEDS)

@@ -7,7 +7,9 @@ Distinct reports with proofs, checked as at a coordinator's door, up to 64 toget
 and by two worker processes of a Dask cluster on loopback over mutual TLS, with the node's own check
 of all in one batch after it (docs/spec/engine.md, EN3). Wall time, the least of turns that take
 each way after the other; the speedup is that of the largest size. Two workers and the node share
-the cores of this machine. ``dask_node_cpu_ms`` is what the node itself spends on a report.
+the cores of this machine. ``dask_node_cpu_ms`` is what the node itself still spends on a report,
+and ``dask_alone_cpu_ms`` what it spends without workers: other work on the machine changes these
+two little.
 """
 
 import argparse
@@ -32,6 +34,7 @@ from harness.node.cluster import Cluster, running_cluster
 
 VALUE_BITS, WORKERS, CONNECT_S = 32, 2, 120.0
 SMALLEST = 8
+COLUMNS = ("alone_s", "alone_cpu_s", "workers_s", "node_cpu_s")
 #: As many are checked together at a coordinator's door, and by each way here.
 AT_ONCE = 64
 
@@ -49,13 +52,15 @@ def reports(
     return items
 
 
-def alone_s(key: PublicKey, table: EncryptionTable, items: Sequence[BatchItem]) -> float:
-    """Seconds in which this process checks them, as many together as wait at a door."""
-    start = time.perf_counter()
+def alone_s(
+    key: PublicKey, table: EncryptionTable, items: Sequence[BatchItem]
+) -> tuple[float, float]:
+    """Seconds in which this process checks them, as many together as wait, and CPU seconds."""
+    start, cpu = time.perf_counter(), time.process_time()
     for first in range(0, len(items), AT_ONCE):
         if verify_apart(key, items[first : first + AT_ONCE], table):
             raise SystemExit("a report does not hold")
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - cpu
 
 
 def joined(at: Cluster) -> Engine:
@@ -120,22 +125,23 @@ def measure(modulus_bits: int, metrics: int, count: int, turns: int) -> dict[str
             for size in sizes:
                 # One that has not passed these reports yet.
                 engine = joined(at)
-                here = alone_s(key, table, items[:size])
-                there, cpu = spread_s(key, engine, items[:size])
+                row = *alone_s(key, table, items[:size]), *spread_s(key, engine, items[:size])
                 engine.close()
-                old = least.get(size, [here, there, cpu])
-                least[size] = [min(pair) for pair in zip(old, (here, there, cpu), strict=True)]
+                pairs = zip(least.get(size, row), row, strict=True)
+                least[size] = [min(pair) for pair in pairs]
         products = product_s(key, warm)
         warm.close()
     curve = {
-        str(size): {"alone_s": here, "workers_s": there, "node_cpu_s": cpu}
-        for size, (here, there, cpu) in least.items()
+        str(size): dict(
+            zip(("alone_s", "alone_cpu_s", "workers_s", "node_cpu_s"), row, strict=True)
+        )
+        for size, row in least.items()
     }
-    here, there, cpu = least[count]
+    here, here_cpu, there, node_cpu = least[count]
     return {
         "dask_2_workers_speedup": here / there,
-        "dask_alone_ms": 1000 * here / count,
-        "dask_node_cpu_ms": 1000 * cpu / count,
+        "dask_alone_cpu_ms": 1000 * here_cpu / count,
+        "dask_node_cpu_ms": 1000 * node_cpu / count,
         "dask_curve": curve,
         "dask_product_here_s": products[0],
         "dask_product_workers_s": products[1],
@@ -152,11 +158,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     rows = measure(options.modulus_bits, options.metrics, options.reports, options.turns)
-    print(f"{'reports':>8}{'alone, s':>12}{'workers, s':>12}{'node CPU, s':>12}")
+    heads = ("reports", "alone, s", "CPU, s", "workers, s", "node CPU, s")
+    print("".join(f"{head:>12}" for head in heads))
     curve = rows["dask_curve"]
     if isinstance(curve, dict):
         for size, row in curve.items():
-            print(f"{size:>8}" + "".join(f"{seconds:>12.3f}" for seconds in row.values()))
+            print(f"{size:>12}" + "".join(f"{seconds:>12.3f}" for seconds in row.values()))
     for name, value in rows.items():
         if isinstance(value, float):
             print(f"{name:28}{value:.3f}")

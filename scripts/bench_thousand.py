@@ -50,6 +50,8 @@ from fermata.types import EntryIndex
 from fermata.wire.v1 import statement_pb2
 from many_labs import AUDITORS, COORDINATOR, ManyLabs, Size, lay_out, many_labs
 
+#: Reports that are checked one by one; for more of them the time is taken in proportion.
+ONE_BY_ONE = 50
 START_S, CLOSE_S = 300.0, 120.0
 POLL_S = 0.05
 PROGRAM = ("-m", "fermata.cli.main", "coordinator", "run")
@@ -311,9 +313,9 @@ def checking_s(labs: ManyLabs) -> dict[str, float]:
         context = context_of(labs.charter, 1, part.panel, lab)
         items.append(BatchItem(statements, context, part.proof, proof))
     started = time.thread_time()
-    for item in items:
+    for item in items[:ONE_BY_ONE]:
         verify(statements, public_key, item.context, item.open_part, item.sealed, table)
-    one_by_one = time.thread_time() - started
+    one_by_one = (time.thread_time() - started) * len(items) / len(items[:ONE_BY_ONE])
     started = time.thread_time()
     for first in range(0, len(items), TOGETHER_MAX):
         if verify_apart(public_key, items[first : first + TOGETHER_MAX], table):

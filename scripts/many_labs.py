@@ -9,6 +9,7 @@ import functools
 import multiprocessing
 import secrets
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,8 @@ AUDITORS, THRESHOLD = ("auditor-1", "auditor-2", "auditor-3"), 2
 #: Reports that one file of the folder has; a run that is cut short loses at most these.
 CHUNK = 20
 PROVERS = 2
+#: Certificates last thirty days.
+CERTIFICATES_S = 20 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,26 @@ def _prove(chunk: list[str]) -> list[str]:
 
 
 def lay_out(labs: ManyLabs, folder: Path) -> dict[str, Path]:
-    """The coordinator's folder, ready to run, and every party's TLS folder, by party."""
+    """The coordinator's folder, ready to run, and every party's TLS folder, by party.
+
+    Certificates are made once, and again when they are about to end.
+    """
+    site = labs.folder / "site"
+    if not site.exists() or time.time() - site.stat().st_mtime > CERTIFICATES_S:
+        shutil.rmtree(site, ignore_errors=True)
+        making = labs.folder / "site.part"
+        shutil.rmtree(making, ignore_errors=True)
+        _make_site(labs, making)
+        making.rename(site)
+    shutil.copytree(site, folder, symlinks=True, dirs_exist_ok=True)
+    return {party: _tls_folder(folder, party) for party in labs.keys}
+
+
+def _tls_folder(folder: Path, party: str) -> Path:
+    return (folder if party == COORDINATOR else folder / "parties") / party / "tls"
+
+
+def _make_site(labs: ManyLabs, folder: Path) -> None:
     node = folder / COORDINATOR
     (node / "keys").mkdir(parents=True)
     identity = keystore.new_identity(node / "keys" / "identity.txt")
@@ -232,13 +254,11 @@ def lay_out(labs: ManyLabs, folder: Path) -> dict[str, Path]:
     for auditor in AUDITORS:
         sign_file(record, auditor, labs.keys[auditor])
     authority = Authority.create(node / "authority", DEPLOYMENT, identity, clock_ms, entropy)
-    files = {}
     for party in labs.keys:
-        tls = (node if party == COORDINATOR else folder / "parties" / party) / "tls"
+        tls = _tls_folder(folder, party)
         tls.parent.mkdir(parents=True, exist_ok=True)
         role = "coordinator" if party == COORDINATOR else party.split("-")[0]
         enroll_locally(authority, role, party, tls)
-        files[party] = tls
     (node / "fermata.toml").write_text(
         f'charter = "charter.toml"\nparty = "{COORDINATOR}"\n'
         '[keys]\nidentity = "keys/identity.txt"\n[telemetry]\nlog_file = "node.log"\n'
@@ -246,4 +266,3 @@ def lay_out(labs: ManyLabs, folder: Path) -> dict[str, Path]:
         # All labs have this machine's address.
         "connections_of_source = 4096\n"
     )
-    return files

@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from fermata.errors import TransportError
+from fermata.node.pki.identity import Identity
 from fermata.node.rpc import service
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.rpc.limits import Limits
@@ -54,6 +55,24 @@ def test_watch_says_when_more_entries_are_witnessed(here, monkeypatch):
         here.server.notify(2, 1)
         log.append(b"2")
         assert next(sizes) == (3, 1)
+
+
+def test_auditors_wait_apart_from_the_many_so_that_no_pause_of_theirs_holds_up_a_round(here):
+    waits_with = {
+        role: here.server._growth_for(Identity.of(DEPLOYMENT, role, "x"))
+        for role in ("auditor", "lab", "member", "observer", "operator")
+    }
+    few = waits_with.pop("auditor")
+    (many,) = set(waits_with.values())
+    assert few is not many
+    with here.client(here.party("auditor")) as log:
+        log.append(b"0")
+        sizes = log.watch()
+        assert next(sizes) == (1, 0)
+        here.server.notify(1, 1)
+        assert next(sizes) == (1, 1)
+        here.server.stop(20)
+        assert list(sizes) == []
 
 
 def news(size, witnessed=0):

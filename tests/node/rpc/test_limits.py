@@ -3,6 +3,8 @@
 import pytest
 
 from fermata.errors import TransportError
+from fermata.node.pki.identity import CERTIFICATES_KEPT
+from fermata.node.rpc.front import FrontLimits
 from fermata.node.rpc.limits import CALLERS_MAX, Admission, Limits, TokenBucket
 
 
@@ -58,3 +60,11 @@ def test_call_that_fails_is_not_held_against_the_caller():
             raise KeyError
     with admission.call("a"), pytest.raises(TransportError), admission.call("a"):
         pass
+
+
+def test_what_is_remembered_of_certificates_and_callers_is_as_much_as_may_be_connected():
+    connections = FrontLimits().connections_max
+    assert connections <= CERTIFICATES_KEPT
+    assert connections <= CALLERS_MAX
+    # Each of a thousand labs may hold a watch.
+    assert Limits().streams_max >= 1000

@@ -100,12 +100,13 @@ class Gauges:
         if self.driver.role == Role.COORDINATOR and state.size:
             cosigned = self.driver.store.cosignatures(state.size)
             self._missing.set(sum(auditor not in cosigned for auditor in charter.auditors))
-        expected = parties_with_nodes(state)
-        for role in ROLES:
-            parties = [charter.parties[p] for p in expected if p in charter.parties]
-            beats = [state.heartbeats.get(p.id) for p in parties if p.role == role]
-            silent = sum(_is_silent(state, b, now_ms - stale_ms(charter)) for b in beats)
-            self._silent.labels(role).set(silent)
+        silent, since_ms = dict.fromkeys(ROLES, 0), now_ms - stale_ms(charter)
+        for name in parties_with_nodes(state):
+            party = charter.parties.get(name)
+            if party is not None and party.role in silent:
+                silent[party.role] += _is_silent(state, state.heartbeats.get(name), since_ms)
+        for role, count in silent.items():
+            self._silent.labels(role).set(count)
 
 
 def _is_silent(state: State, beat: HeartbeatSeen | None, since_ms: int) -> bool:

@@ -53,12 +53,12 @@ def backed_view(heard: Heard, claimed: Iterable[int], quorum: int) -> int:
     how many auditors must have left for a claimed view, or beyond, if it has no certificate yet.
     """
     # SU21.1: a quorum has cosigned in a view only if it went on with its Handover.
-    begun = [made.view for made in heard.certificates]
+    certified = [made.view for made in heard.certificates]
     left = sorted((left.view for left, _ in heard.leaves.values()), reverse=True)
     # SU21.2: a claim counts only where a Handover of this view can be.
     left_by_quorum = left[quorum - 1] if len(left) >= quorum else 0
-    begun += [view for view in claimed if view <= left_by_quorum]
-    return max([0, *begun])
+    begun = [view for view in claimed if view <= left_by_quorum]
+    return max([0, *certified, *begun])
 
 
 def _parts(said: BoardWords) -> list[BoardWords]:

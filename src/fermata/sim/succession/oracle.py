@@ -100,10 +100,6 @@ class Oracle:
             seen = self._by_view.get(view, Tree())
             what = f"{name}: entries that a quorum witnessed in view {view}"
             self._by_view[view] = self._one_log(seen, replica.tree, size, what)
-        # A quorum goes on with this log, so all that was settled before must be in it.
-        kept = min(self._settled.size, replica.tree.size)
-        if size > start and self._settled.root(kept) != replica.tree.root(kept):
-            self.violate(f"{name}: a witnessed log of view {view} lacks settled ones")
 
     def _one_log(self, known: Tree, tree: Tree, size: int, what: str) -> Tree:
         """The longer one of what is known and the first ``size`` entries of a tree."""

@@ -1,5 +1,6 @@
 """EN4: a real Dask cluster of two worker processes, its losses, and who is not let in."""
 
+import json
 import signal
 import threading
 
@@ -12,6 +13,7 @@ from fermata.node.rpc.engine.choose import cluster
 from fermata.node.rpc.engine.spread import CHUNK, Terms
 from harness.node.cluster import running_cluster, write_certificates
 from harness.node.engines import KEY, Told, false_item, item
+from harness.scripts import SCRIPTS, load_script
 
 TERMS = Terms(task_s=60)
 # Closing a client leaves tasks of its loop that are collected later.
@@ -132,3 +134,16 @@ def test_a_cluster_without_workers_is_not_waited_for(tmp_path):
             assert told.events == [("engine_lost", {"reason": "NO_WORKERS"})]
         finally:
             told.engine.close()
+
+
+def test_the_measurement_of_two_workers_writes_its_rows(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    bench, out = load_script("bench_dask"), tmp_path / "scale.json"
+    out.write_text('{"kept": 1}')
+    command = ["bench_dask", "--reports=9", "--modulus-bits=512", "--metrics=2", "--turns=1"]
+    monkeypatch.setattr("sys.argv", [*command, f"--out={out}"])
+    bench.main()
+    rows = json.loads(out.read_text())
+    assert rows["kept"] == 1
+    assert rows["dask_2_workers_speedup"] > 0
+    assert list(rows["dask_curve"]) == ["8", "9"]
