@@ -156,6 +156,7 @@ FOLLOWS = {
     "memory_store.replace": "envelope-hash",
     "node.opener.share_backup.set_aside": LOCAL,
     "protocol.roles.succession.mirroring._first_of": "sealed-part-hash",
+    "node.rpc.engine.tasks.code_sha256": LOCAL,
     "node.storage.database.row_store.replace": "envelope-hash",
     "node.storage.snapshots.body.code_sha256": LOCAL,
     "node.storage.snapshots.body.read_body": LOCAL,
