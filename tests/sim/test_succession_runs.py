@@ -33,6 +33,11 @@ def test_a_seed_replays_line_by_line():
     assert simulation.run(0).text == outcome(0).text
 
 
+def test_a_coordinator_that_leads_asks_for_the_sealed_parts_that_came_while_it_was_off():
+    assert outcome(6).violations == ()
+    assert outcome(6).views > 0
+
+
 class Copy:
     """What the oracle looks at of a copy of the log."""
 

@@ -32,6 +32,7 @@ from fermata.node.run.succession.board_service import board_handler
 from fermata.node.run.succession.following import cross
 from fermata.node.run.succession.standby import (
     GoingOn,
+    asking_for_parts,
     look_around,
     open_board,
     open_exchange,
@@ -135,7 +136,9 @@ def _run_writer(
     board = open_board(base, wake) if terms is not None else None
     threads = engine.terms.at_once if engine is not None else 0
     _serve(base, listen, writer, authority, wake, relay, board, threads)
-    exchange = open_exchange(base, wake, terms, board) if terms is not None and board else None
+    exchange = None
+    if terms is not None and board is not None:
+        exchange = open_exchange(base, wake, terms, board, asking_for_parts(replica))
 
     def left() -> Mapping[str, int]:
         return exchange.heard().left if exchange is not None else {}

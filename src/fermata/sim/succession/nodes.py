@@ -240,12 +240,13 @@ class Hub(Node):
             self._bootstrap()
         if self._begins([self.words(), *said]):
             return came + 1
-        if self.leads:
-            return came + self.running.step()
         views = views_of(self.replica)
         leading = views.coordinator(self.replica.state.view).id
         others = [c.id for c in views.coordinators if c.id not in (leading, self.name)]
-        return came + self.mirror.step(self.ways(leading), [self.ways(o) for o in others])
+        ways = [self.ways(other) for other in others]
+        if self.leads:
+            return came + self.running.step() + self.mirror.sealed.fetch(ways)
+        return came + self.mirror.step(self.ways(leading), ways)
 
     def _begins(self, every: list[Sequence[BoardWords]]) -> bool:
         """Whether it begins a view now that it leads; it may lead the one that it is in as well."""

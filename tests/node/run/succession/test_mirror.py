@@ -2,9 +2,11 @@
 
 import pytest
 
-from fermata.errors import FermataError, TransportError
+from fermata.errors import FermataError, Refusal, TransportError
 from fermata.memory_store import MemoryStore
+from fermata.node.run.succession.coordinators import Place
 from fermata.node.run.succession.mirror import MirrorLog
+from fermata.node.run.succession.standby import asking_for_parts
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.succession.mirroring import SEALED_FROM, Mirror, SealedParts
@@ -86,6 +88,46 @@ def test_su20_sealed_parts_are_asked_for_until_they_come(run):
     looked = SealedParts(again.replica)
     assert looked.fetch([Off(None)]) == 0
     assert looked._looked == again.replica.tree.size
+
+
+class Lacks(LogWrapper):
+    """A coordinator that has all sealed parts but one."""
+
+    def __init__(self, log, digest):
+        super().__init__(log)
+        self.digest = digest
+
+    def fetch_sealed(self, sealed_sha256):
+        if sealed_sha256 == self.digest:
+            raise Refusal("NO_SEALED", "gone")
+        return self._log.fetch_sealed(sealed_sha256)
+
+
+def test_su11_a_part_that_is_gone_for_good_does_not_keep_the_others_from_coming(run, monkeypatch):
+    monkeypatch.setattr("fermata.protocol.roles.succession.mirroring.FETCH_MAX", 1)
+    for gone in sealed_of(run):
+        mirror, _ = mirror_of(MemoryStore())
+        while mirror.step(Lacks(run.log_of(STANDBY), gone), []):
+            pass
+        parts, source = mirror.sealed, Lacks(run.log_of(STANDBY), gone)
+        for _ in sealed_of(run):
+            parts.fetch([source])
+        have = {d for d in sealed_of(run) if mirror.replica.store.sealed(d) is not None}
+        assert have == set(sealed_of(run)) - {gone}
+        # It is asked for still.
+        assert parts.fetch([run.log_of(STANDBY)]) == 1
+
+
+def test_su11_whoever_leads_asks_the_others_for_what_it_lacks(run):
+    mirror, _ = mirror_of(MemoryStore())
+    while mirror.step(Withholds(run.log_of(STANDBY)), []):
+        pass
+    store = mirror.replica.store
+    assert not any(keeps_all(run, store))
+    ask = asking_for_parts(mirror.replica)
+    for log in (Off(None), Withholds(run.log_of(STANDBY)), run.log_of(STANDBY)):
+        ask(Place("oversight", [log], [log]))
+    assert all(keeps_all(run, store))
 
 
 def test_su20_a_standby_learns_from_others_while_the_leader_is_silent(run):

@@ -42,7 +42,8 @@ class Exchange:
     ``own`` gives what this node posts, None if it posts nothing: only auditors do, once they have
     something. ``on_news`` is called when a board said something new; ``on_refused`` with the
     coordinator and the reason when a board refused this node's words, once each. ``local``: the
-    words of this node's own board, if it serves one.
+    words of this node's own board, if it serves one. ``also`` is called at each visit, from the
+    thread of its place.
     """
 
     places: Sequence[Place]
@@ -54,6 +55,7 @@ class Exchange:
     on_news: Callable[[], None] = lambda: None
     on_refused: Callable[[str, str], None] = lambda coordinator, reason: None
     local: Callable[[], Sequence[wire.BoardWords]] = lambda: ()
+    also: Callable[[Place], None] = lambda place: None
     _said: dict[str, wire.GetBoardResponse] = field(default_factory=dict, init=False)
     _refused: set[tuple[str, str]] = field(default_factory=set, init=False)
     _asked: set[str] = field(default_factory=set, init=False)
@@ -155,6 +157,7 @@ class Exchange:
             self._said[place.coordinator] = said
         if is_news:
             self.on_news()
+        self.also(place)
 
     def _hand_in(self, board: BoardClient, place: Place, own: Own) -> None:
         left = own.left

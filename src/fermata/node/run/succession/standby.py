@@ -1,6 +1,7 @@
 """A coordinator that does not lead: it keeps the log, serves it with its board, and gets ready to
 go on (SU20)."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ from fermata.node.run.serving import (
 )
 from fermata.node.run.succession.board_folder import BoardFolder
 from fermata.node.run.succession.board_service import board_handler
-from fermata.node.run.succession.coordinators import Coordinators
+from fermata.node.run.succession.coordinators import Coordinators, Place
 from fermata.node.run.succession.exchange import Exchange, pause_s
 from fermata.node.run.succession.following import cross
 from fermata.node.run.succession.mirror import MirrorLog
@@ -27,7 +28,8 @@ from fermata.node.run.succession.standing import leader_of, standing_of, views_o
 from fermata.node.storage.high_water import HighWater
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.roster import SuccessionTerms
-from fermata.protocol.roles.succession.mirroring import Mirror
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.succession.mirroring import Mirror, SealedParts
 from fermata.protocol.roles.succession.standing_by import Successor, begin
 
 #: In a coordinator's data folder.
@@ -45,8 +47,34 @@ def open_board(base: Base, wake: Wake) -> BoardFolder:
     )
 
 
-def open_exchange(base: Base, wake: Wake, terms: SuccessionTerms, board: BoardFolder) -> Exchange:
-    """A coordinator's exchange with the boards of the others, started; the stack ends it."""
+def asking_for_parts(replica: Replica) -> Callable[[Place], None]:
+    """What whoever leads does at each visit of another coordinator: it asks for the sealed parts
+    that it lacks (SU11). It may have been a standby that was off when they came.
+    """
+    parts, busy = SealedParts(replica), threading.Lock()
+
+    def ask(place: Place) -> None:
+        # Another place is asked at this moment; this one is at its next turn.
+        if busy.acquire(blocking=False):
+            try:
+                parts.fetch([place.log])
+            finally:
+                busy.release()
+
+    return ask
+
+
+def open_exchange(
+    base: Base,
+    wake: Wake,
+    terms: SuccessionTerms,
+    board: BoardFolder,
+    also: Callable[[Place], None] = lambda place: None,
+) -> Exchange:
+    """A coordinator's exchange with the boards of the others, started; the stack ends it.
+
+    ``also``: see Exchange.
+    """
     me, replica = base.config.text.party, base.replica
     others = [node for node in terms.nodes if node.coordinator != me]
     ways = Coordinators(base.config, base.tls, others)
@@ -59,6 +87,7 @@ def open_exchange(base: Base, wake: Wake, terms: SuccessionTerms, board: BoardFo
         clock_ms,
         wake.now,
         local=lambda: list(board.all().words),
+        also=also,
     )
     base.stack.callback(exchange.stop)
     base.stack.callback(ways.close)

@@ -26,16 +26,17 @@ FETCH_MAX = 16
 class SealedParts:
     """Fetches the sealed part of each logged report, and goes on after a restart (SU11).
 
-    A part that nobody hands out is asked for again at every step; its lab has it still.
+    A part that nobody hands out is asked for again, after all others that are missing.
     """
 
     replica: Replica
     _missing: dict[int, bytes] = field(default_factory=dict, init=False)
     _looked: int = field(default=0, init=False)
+    _kept: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         kept = self.replica.store.value(SEALED_FROM)
-        self._looked = int.from_bytes(kept or b"", "big")
+        self._looked = self._kept = int.from_bytes(kept or b"", "big")
 
     def fetch(self, sources: Sequence[Log]) -> int:
         """Asks each source in turn for what is missing; returns how many parts came.
@@ -45,15 +46,21 @@ class SealedParts:
         self._look()
         came = 0
         for entry, digest in list(self._missing.items())[:FETCH_MAX]:
+            del self._missing[entry]
             sealed_part = _first_of(sources, digest)
             if sealed_part is not None:
                 self.replica.store.put_sealed(sealed_part)
-                del self._missing[entry]
                 came += 1
-        if came or not self._missing:
-            at = min(self._missing, default=self._looked)
-            self.replica.store.put_value(SEALED_FROM, at.to_bytes(8, "big"))
+            else:
+                # Those that are gone for good must not keep the others from being asked for.
+                self._missing[entry] = digest
+        self._keep(min(self._missing, default=self._looked))
         return came
+
+    def _keep(self, complete_to: int) -> None:
+        if complete_to != self._kept:
+            self._kept = complete_to
+            self.replica.store.put_value(SEALED_FROM, complete_to.to_bytes(8, "big"))
 
     def _look(self) -> None:
         """Notes the reports among the entries that came since it looked last."""
