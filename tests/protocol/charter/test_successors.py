@@ -7,6 +7,7 @@ import pytest
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.charter_faults import charter_faults
+from fermata.protocol.succession.leaving import handover_wait_ms
 from fermata.protocol.succession.views import Views
 from fermata.types import Role
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN
@@ -107,10 +108,25 @@ def test_su12_2_seven_successors_are_enough() -> None:
 
 
 def test_su12_3_a_test_may_have_a_short_wait() -> None:
-    text = TEXT.replace("172800", "1").replace("format = 1\n", "format = 1\ntest = true\n")
+    text = TEXT.replace("172800", "1\nconflict_s = 256").replace("format = 1\n", "format = 1\ntest = true\n")
     terms = parse(text).succession
     assert terms is not None
     assert terms.succession_ms == 1000
+
+
+def test_su12_7_no_conflict_lasts_longer_than_auditors_wait_for_a_handover() -> None:
+    short = TEXT.replace("heartbeat_s = 86400", "heartbeat_s = 60")
+    terms = parse(short.replace("172800", "120\nconflict_s = 30720")).succession
+    assert terms is not None
+    assert terms.conflict_ms == 30_720_000
+    # The charter has a quarter of the longest wait, however late the views begin.
+    assert 4 * terms.conflict_ms <= handover_wait_ms(terms.succession_ms, 0, 100)
+    for succession_s, conflict_s in (("120\nconflict_s = 30721", 30721), ("120", 7 * 86400)):
+        said = refusal(short.replace("172800", succession_s))
+        assert (
+            "succession.conflict_s: must be 256 times succession_s or less, which is 30720, got"
+            f" {conflict_s}" in said
+        )
 
 
 @pytest.mark.parametrize(

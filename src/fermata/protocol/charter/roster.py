@@ -18,6 +18,8 @@ from fermata.protocol.reprs import short_repr
 from fermata.types import Role
 
 SUCCESSORS_MAX, ADDRESSES_MAX = 7, 4
+#: A quarter of the longest wait for a Handover (SU3), in units of ``succession_s``.
+CONFLICT_MAX = 256
 AUTHORITY_BYTES_MAX = 4096
 #: A log that takes a heartbeat late, or two, is not silent.
 HEARTBEATS_MIN = 2
@@ -173,6 +175,13 @@ def read_succession(
     if text is not None and text.succession_s < succession_min_s:
         what = f"must be {succession_min_s} or more, got {text.succession_s}"
         source.fail("succession.succession_s", what)
+    # SU12.7: a Handover that leaves heads out must be waited for until auditors may take it.
+    if text is not None and text.conflict_s > CONFLICT_MAX * text.succession_s:
+        what = (
+            f"must be {CONFLICT_MAX} times succession_s or less, which is"
+            f" {CONFLICT_MAX * text.succession_s}, got {text.conflict_s}"
+        )
+        source.fail("succession.conflict_s", what)
     nodes = []
     for number, coordinator in enumerate(coordinators):
         path = f"successor[{number - 1}]" if number else "coordinator"
