@@ -108,7 +108,9 @@ def test_su12_2_seven_successors_are_enough() -> None:
 
 
 def test_su12_3_a_test_may_have_a_short_wait() -> None:
-    text = TEXT.replace("172800", "1\nconflict_s = 256").replace("format = 1\n", "format = 1\ntest = true\n")
+    text = TEXT.replace("172800", "1\nconflict_s = 256").replace(
+        "format = 1\n", "format = 1\ntest = true\n"
+    )
     terms = parse(text).succession
     assert terms is not None
     assert terms.succession_ms == 1000
