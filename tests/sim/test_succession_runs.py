@@ -38,6 +38,13 @@ def test_a_coordinator_that_leads_asks_for_the_sealed_parts_that_came_while_it_w
     assert outcome(6).views > 0
 
 
+def test_an_auditor_that_has_left_for_views_that_nobody_else_needs_stops_nobody():
+    assert outcome(8).violations == ()
+    last = next(line for line in reversed(outcome(8).lines) if "auditor-1" in line)
+    assert "left view=" in last
+    assert outcome(8).views == 2
+
+
 class Copy:
     """What the oracle looks at of a copy of the log."""
 

@@ -75,6 +75,8 @@ class Replica:
         self._trusted = self.state
         #: States after the newest entries, so that those which are witnessed soon are folded once.
         self._recent: deque[State] = deque(maxlen=RECENT_STATES)
+        #: The log of a later view that was read last, and what it was read for.
+        self._offered: tuple[object, Offer] | None = None
         #: What is witnessed of this copy, with the auditors' cosignatures that show it, by auditor.
         self.witnessed = Witnessed(0, charter.endorsement_quorum, {})
         self.witnesses: tuple[Witness, ...] = ()
@@ -265,9 +267,15 @@ class Replica:
 
         Returns how many entries are new. Raises TransportError NO_HANDOVER, and as reading does.
         """
-        offer = read_offer(self._pinned, self, log, note, witnesses, self.cache)
+        # Who waits to go on (SU9.4, SU13.5) looks at each step, and reads the same log once.
+        read_for = note, tuple(witnesses), self.state.view, self.tree.size
+        if self._offered is None or self._offered[0] != read_for:
+            offer = read_offer(self._pinned, self, log, note, witnesses, self.cache)
+            self._offered = read_for, offer
+        offer = self._offered[1]
         if not self.follows(offer):
             return 0
+        self._offered = None
         kept, before = offer.kept, self.witnessed
         base = self._trusted if self._trusted.size <= kept else self.state_at(kept)
         held = {a: c for a, c in before.cosigned.items() if c.size <= kept}

@@ -308,6 +308,11 @@ class Member(Node):
         left, envelope = open_words(views_of(replica), leaver.words()).leaves[-1]
         return left, decode(Leave, unseal(envelope).payload).head.note
 
+    def is_beyond(self, view: int) -> bool:
+        """Whether it has left for a later view, and so has no part in this one (SU3)."""
+        left = self.left() if self.driver is not None else None
+        return left is not None and left[0].view > view
+
 
 class _Leader(LogWrapper):
     """The way to whoever leads the view of a replica."""

@@ -173,12 +173,17 @@ def _is_well(world: World, leader: Hub) -> bool:
     is_last = is_over(world.charter, state.rounds, state.clock, world.now_ms)
     if not is_last or any(phase not in (OPENED, REFUSED) for phase in phases):
         return False
-    # The Handover of its view is witnessed, and everybody has gone on with it.
+    others = [hub.disk for name, hub in world.hubs.items() if name not in world.dead]
+    if any(disk.sealed(part) for part in leader.mirror.sealed.lacking for disk in others):
+        return False
+    # The Handover of its view is witnessed, and everybody has gone on with it who may.
     start = state.handovers[-1].start if state.handovers else 0
-    running = [node for name, node in world.nodes.items() if name not in world.dead]
+    beyond = {name for name, member in world.members.items() if member.is_beyond(state.view)}
+    running = [n for name, n in world.nodes.items() if name not in world.dead | beyond]
     sizes = [n.running.replica.tree.size for n in running if n.driver is not None]
     views = {n.running.replica.state.view for n in running if n.driver is not None}
-    pending = [d for m in world.members.values() for d in m.disk.drafts_pending()]
+    members = [member for name, member in world.members.items() if name not in beyond]
+    pending = [draft for member in members for draft in member.disk.drafts_pending()]
     is_same = len(sizes) == len(running) and views == {state.view} and min(sizes) > start
     return is_same and not pending and start < leader.replica.witnessed.size == size
 
@@ -191,11 +196,18 @@ def _judge(world: World, leader: Hub) -> None:
     origin = views.origin(replica.state.view)
     note = signed_alone(leader.writer.checkpoint(), origin, leader.key.public_key)
     leaves = leader.disk.leaves(0, replica.tree.size)
-    try:
-        witnesses = leader.writer.witnesses()
-        files = build_bundle(replica.state, leaves, note, witnesses, leader.disk)
-    except FermataError as error:
-        world.oracle.violate(f"no bundle: {error.reason}")
+    witnesses = leader.writer.witnesses()
+    # A part that was with a coordinator alone that is gone for good is with the auditors (SU11).
+    auditors = [disks[name] for name in world.charter.auditors]
+    reason = ""
+    for disk in (leader.disk, *auditors):
+        try:
+            files = build_bundle(replica.state, leaves, note, witnesses, disk)
+            break
+        except FermataError as error:
+            reason = reason or error.reason
+    else:
+        world.oracle.violate(f"no bundle: {reason}")
         return
     verification = verify_bundle(files, world.charter.sha256, MODULUS_BITS_MIN)
     for check in verification.checks:

@@ -19,7 +19,7 @@ from fermata.protocol.succession.leave import seal_leave
 from fermata.protocol.succession.views import Views, leader
 from fermata.protocol.verify.bundle import build_bundle
 from fermata.protocol.verify.verifier import verify_bundle
-from fermata.protocol.wire.ports import Log, LogWrapper
+from fermata.protocol.wire.ports import Log, LogWrapper, News
 from fermata.types import Role
 from fermata.wire.v1.succession_pb2 import Leave
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN
@@ -87,6 +87,41 @@ def test_su13_nobody_but_auditors_goes_where_no_quorum_goes(run: SuccessionRun) 
     assert run.drivers["lab-1"].replica.state.view == 0
     run.turn(4, 1000)
     assert run.drivers["lab-1"].replica.state.view == 1
+
+
+class Counting(LogWrapper):
+    """A log that counts how often entries are read."""
+
+    reads = 0
+
+    def news(self, start: int, count_max: int) -> News:
+        return self._log.news(start, count_max)
+
+    def read(self, start: int, count_max: int) -> list[bytes]:
+        self.reads += 1
+        return super().read(start, count_max)
+
+
+def test_who_waits_to_go_on_reads_the_same_log_once(run: SuccessionRun) -> None:
+    run.down.add(COORDINATOR)
+    run.turn(WAIT)
+    run.take_over("successor-1", 1)
+    replica, log = run.drivers["lab-1"].replica, Counting(run.writers["successor-1"])
+    followed: list[int] = []
+    replica.follows = lambda offer: bool(followed.append(offer.tree.size))
+    assert replica.pull(log) == 0
+    reads = log.reads
+    assert reads > 0
+    for _ in range(3):
+        assert replica.pull(log) == 0
+    assert (log.reads, len(followed)) == (reads, 4)
+    # What has grown, or is witnessed by more, is read.
+    run.turn(1, 1000, names=("auditor-1", "auditor-2", "auditor-3", "auditor-4", "successor-1"))
+    assert replica.pull(log) == 0
+    assert log.reads > reads
+    replica.follows = lambda offer: True
+    assert replica.pull(log) > 0
+    assert replica.state.view == 1
 
 
 class OtherHead(LogWrapper):

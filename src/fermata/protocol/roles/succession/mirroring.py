@@ -57,6 +57,11 @@ class SealedParts:
         self._keep(min(self._missing, default=self._looked))
         return came
 
+    @property
+    def lacking(self) -> tuple[bytes, ...]:
+        """SHA-256 of the parts that have not come, of the entries that it has looked at."""
+        return tuple(self._missing.values())
+
     def _keep(self, complete_to: int) -> None:
         if complete_to != self._kept:
             self._kept = complete_to
