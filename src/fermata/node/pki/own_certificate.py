@@ -92,9 +92,8 @@ def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
 def charter_authorities(config: NodeConfig) -> tuple[Anchor, ...]:
     """The authorities of the coordinators that the charter lists, each of which renews the
     certificates of all while it leads (succession.md, SU20). Raises ConfigError CHARTER."""
-    charter = config.roster if config.roster.succession else config.genesis
     try:
-        return coordinators_anchors(charter)
+        return coordinators_anchors(config.roster)
     except ConfigError as error:
         raise ConfigError("CHARTER", f"{config.charter_file}: {error}") from None
 

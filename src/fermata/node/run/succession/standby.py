@@ -128,12 +128,12 @@ class GoingOn:
 
     def look(self) -> None:
         """Begins the view that is due, if there is one. Raises as ``begin`` does."""
-        base, pinned = self.base, self.base.config.genesis
+        base = self.base
         made = self._successor.look(self.exchange.heard(), clock_ms())
         if made is None or self.has_begun:
             return
         key, successor = base.signer.key, self._successor
-        begin(pinned, base.store, key, MODULUS_BITS_MIN, successor, made)
+        begin(base.config.genesis, base.store, key, MODULUS_BITS_MIN, successor, made)
         self.has_begun = True
         base.telemetry.event("took_over", view=made.handover.view, size=made.copy.tree.size)
 
