@@ -23,6 +23,8 @@ from fermata.protocol.ceremony.record import make_record
 from fermata.wire.v1 import ceremony_service_pb2 as wire
 
 _PAUSE_S = 0.1
+#: Of a piece of evidence: for as long as a relay takes to start again.
+_ATTEMPTS = 50
 
 
 @dataclass(eq=False)
@@ -193,10 +195,22 @@ class Endings:
             (turn, i) in self._turns or self._fetch_turn(turn, i) for i in self._plan.indices
         )
 
+    def _fetch(self, name: Name) -> bytes:
+        """An item of evidence, asked for again while the relay is started again.
+
+        Without it nobody would be named. Raises TransportError if the relay stays away.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._around.relay.fetch(self._plan.id, name)
+            except TransportError:
+                self._around.sleep(_PAUSE_S)
+        return self._around.relay.fetch(self._plan.id, name)
+
     def _fetch_turn(self, turn: int, sender: int) -> bool:
         """Gets a signed turn that this participant lacks; whether it is there, and sound."""
         try:
-            data = self._around.relay.fetch(self._plan.id, Name(TURN, sender, turn))
+            data = self._fetch(Name(TURN, sender, turn))
             read_turn(self._plan, data, sender, turn)
         except FermataError:
             return False
@@ -253,7 +267,7 @@ class Endings:
                 continue
             signed = wire.SignedTurn.FromString(payload_of(self._turns[turn, sender]))
             if signed.public_sha256 not in self._bodies:
-                data = self._around.relay.fetch(self._plan.id, Name(PUBLIC, sender, turn))
+                data = self._fetch(Name(PUBLIC, sender, turn))
                 self._bodies[signed.public_sha256] = data
             if not is_public:
                 self._fetch_sealed(signed, accuser)
@@ -262,7 +276,7 @@ class Endings:
         entry = private_bodies_of(signed).get(receiver)
         if entry is not None and entry.sealed_sha256 not in self._bodies:
             name = Name(SEALED, signed.sender, signed.turn, receiver)
-            self._bodies[entry.sealed_sha256] = self._around.relay.fetch(self._plan.id, name)
+            self._bodies[entry.sealed_sha256] = self._fetch(name)
 
     def _fetch_ends(self, ends: dict[int, bytes]) -> None:
         standing = self._around.relay.standing(self._plan.id).participants

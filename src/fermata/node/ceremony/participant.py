@@ -61,6 +61,8 @@ class Participant:
     The state stays where it is: its owner erases it once what was taken home is on the disk.
     """
 
+    _waiting: Waiting
+
     def __init__(self, me: Me, around: Around) -> None:
         self._me, self._around = me, around
 
@@ -81,6 +83,7 @@ class Participant:
                 f"{around.state.folder}: {what} of kind {plan.kind} goes on; finish or cancel it"
                 " first",
             )
+        self._waiting = Waiting(self._me, around, plan, kept)
         endings = Endings(self._me, around, plan, kept)
         if not kept.end:
             try:
@@ -138,7 +141,7 @@ class Participant:
         index = plan.index_of(me.party)
         ceremony = kind_of(plan, around.kinds).make(plan, index)
         secrets = Secrets(kept.seed, plan.id)
-        waiting = Waiting(me, around, plan, kept)
+        waiting = self._waiting
         if not kept.set_ups:
             around.say(f"ceremony {plan.id.hex()[:16]} of {', '.join(plan.participants)}")
             waiting.post(Name(SET_UP, index), kept.set_up)
@@ -193,7 +196,7 @@ class Participant:
             signed = wire.SignedTurn.FromString(payload_of(kept.turns[0][dealer - 1]))
             entry = private_bodies_of(signed).get(me)
             if entry is not None:
-                sealed = self._body(plan, Name(SEALED, dealer, 0, me), entry.sealed_sha256)
+                sealed = self._body(Name(SEALED, dealer, 0, me), entry.sealed_sha256)
                 place, secret = Place(plan.id, dealer, me, 0), secrets.receive_secret(dealer)
                 salt, body = open_salted(place, secret, sealed, entry.commitment)
                 bodies.append(wire.DisputedBody(dealer=dealer, salt=salt, body=body))
@@ -203,7 +206,7 @@ class Participant:
         me = self._me
         if plan.party(sender) == me.party:
             return kept.set_up
-        envelope = self._fetch(plan, Name(SET_UP, sender))
+        envelope = self._fetch(Name(SET_UP, sender))
         read_set_up_or_end(plan, envelope, sender)
         return envelope
 
@@ -215,7 +218,7 @@ class Participant:
         own = next(item.data for item in kept.items if item.item == TURN)
         envelopes = {me: own}
         for sender in plan.others(me):
-            envelopes[sender] = self._fetch(plan, Name(TURN, sender, number))
+            envelopes[sender] = self._fetch(Name(TURN, sender, number))
         before = kept.turns[-1] if kept.turns else kept.set_ups
         seen = [payload_hash(envelope) for envelope in before]
         received = {}
@@ -233,11 +236,11 @@ class Participant:
         sender, number = signed.sender, signed.turn
         public = b""
         if signed.public_sha256 != sha256(b""):
-            public = self._body(plan, Name(PUBLIC, sender, number), signed.public_sha256)
+            public = self._body(Name(PUBLIC, sender, number), signed.public_sha256)
         entry = private_bodies_of(signed).get(me)
         if entry is None:
             return Received(public)
-        sealed = self._body(plan, Name(SEALED, sender, number, me), entry.sealed_sha256)
+        sealed = self._body(Name(SEALED, sender, number, me), entry.sealed_sha256)
         secret = secrets.receive_secret(sender)
         try:
             if is_too_long(plan, self._around.kinds, sealed):
@@ -254,15 +257,16 @@ class Participant:
             fault = Misbehaviour(error.reason, str(error), sender, number)
             raise Ending.of_fault(fault, accusation) from None
 
-    def _body(self, plan: Plan, name: Name, digest: bytes) -> bytes:
-        data = self._fetch(plan, name)
+    def _body(self, name: Name, digest: bytes) -> bytes:
+        data = self._fetch(name)
         # CE7.6: a body that the relay changed on its way; its sender signed its hash.
         if sha256(data) != digest:
             raise RelayTrouble(f"the relay gave {name.file} with other bytes than were signed")
         return data
 
-    def _fetch(self, plan: Plan, name: Name) -> bytes:
-        data = self._around.relay.fetch(plan.id, name)
+    def _fetch(self, name: Name) -> bytes:
+        # A relay that is started again at this moment must end nobody's part.
+        data = self._waiting.fetch(name)
         # CE7.7: a relay that says that something is there, and does not hand it out.
         if not data:
             raise RelayTrouble(f"the relay does not give {name.file}, which it says is there")

@@ -1,6 +1,7 @@
 """Waiting for the others in a ceremony: until they are there, somebody ends it, or time is over."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from fermata.errors import Refusal, TransportError
 from fermata.node.ceremony.around import Around, Me
@@ -11,6 +12,8 @@ from fermata.protocol.ceremony.plan import Plan
 from fermata.wire.v1 import ceremony_service_pb2 as wire
 
 FIRST_S, LONGEST_S = 0.02, 0.4
+
+Answer = TypeVar("Answer")
 
 
 class Waiting:
@@ -33,13 +36,16 @@ class Waiting:
         """Returns when everybody's signed turn is there. Raises Ending."""
         self._until(lambda standing: standing.turns > number, f"for turn {number}")
 
-    def try_again(self, ask: Callable[[], None]) -> None:
-        """Does something that the relay may not be there for, until it is done or time is over."""
+    def fetch(self, name: Name) -> bytes:
+        """Gets an item, again if the relay is not there. Raises Ending, FermataError."""
+        return self.try_again(lambda: self._around.relay.fetch(self._plan.id, name))
+
+    def try_again(self, ask: Callable[[], Answer]) -> Answer:
+        """Asks for what the relay may not be there for, until it answers or time is over."""
         pause_s = FIRST_S
         while True:
             try:
-                ask()
-                return
+                return ask()
             except TransportError as error:
                 self._tell(f"trying again: {error} [{error.reason}]")
             except Refusal as error:
