@@ -47,6 +47,7 @@ from fermata.protocol.state.state import Verdict
 from fermata.protocol.verify.bundle import sealed_wanted, summary_paths
 from fermata.protocol.verify.freshness import Demands, unmet, witnessed_ms
 from fermata.protocol.verify.key_checks import liars_of_ceremonies
+from fermata.protocol.verify.log_checks import judged_state
 from fermata.protocol.verify.verifier import (
     FAILED,
     NOT_CHECKED,
@@ -185,7 +186,7 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
     with checked_log(config) as (log_port, replica):
         pull_witnessed(replica, log_port, wait_s, clock_ms, time.sleep)
         with progress_bar(
-            "fetching sealed parts", len(sealed_wanted(replica.trusted()))
+            "fetching sealed parts", len(sealed_wanted(judged_state(replica)))
         ) as advance:
             files = export_bundle(replica, log_port, advance, is_public, config.file.parent)
     write_bundle(out, files)

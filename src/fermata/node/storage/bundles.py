@@ -13,9 +13,11 @@ from fermata.node.storage.bundle_files import BundleFiles
 from fermata.protocol.ceremony.record import RECORD_BYTES_MAX
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import State
 from fermata.protocol.succession.views import leader
 from fermata.protocol.verify.bundle import build_bundle, check_readable, sealed_wanted
 from fermata.protocol.verify.key_checks import ceremonies_of
+from fermata.protocol.verify.log_checks import judged_state
 from fermata.protocol.verify.verifier import FAILED, Verification, verify_bundle
 from fermata.protocol.wire.codec import sha256, sha256_from_text
 from fermata.protocol.wire.ports import ClockMs, Log
@@ -60,7 +62,7 @@ def export_bundle(
             f"log: {len(seen.cosigned)} of {seen.quorum} auditors needed have cosigned a head of"
             " it; see whether the auditors' nodes run, and try again",
         )
-    state = replica.trusted()
+    state = judged_state(replica)
     wanted = {} if is_public else sealed_wanted(state)
     for done, path in enumerate(wanted, 1):
         replica.store.put_sealed(log.fetch_sealed(bytes.fromhex(Path(path).stem)))
@@ -73,13 +75,13 @@ def export_bundle(
         signed_alone(note, charter.origin_of(view), coordinator),
         replica.witnesses,
         None if is_public else replica.store,
-        _ceremonies_of(replica, folder),
+        _ceremonies_of(replica, state, folder),
     )
 
 
-def _ceremonies_of(replica: Replica, folder: Path | None) -> dict[str, bytes]:
+def _ceremonies_of(replica: Replica, state: State, folder: Path | None) -> dict[str, bytes]:
     """The records that the log's key records name, by their path in a bundle."""
-    wanted = ceremonies_of(replica.trusted(), lambda entry: replica.leaves(entry, entry + 1)[0])
+    wanted = ceremonies_of(state, lambda entry: replica.leaves(entry, entry + 1)[0])
     if not wanted:
         return {}
     at_hand = {}

@@ -109,9 +109,10 @@ def build_bundle(
     """All files of a bundle, by path.
 
     ``checkpoint`` is of these leaves and has the coordinator's line alone. ``witnesses`` are of
-    heads of this log up to it, and hold; ``state`` is that of the entries that they witness, which
-    decides on the sealed parts. Without a store it is a public bundle: no sealed part, and so no
-    ciphertext of a single lab. ``ceremonies``: the records that key records name, by path.
+    heads of this log up to it, and hold; ``state`` is that of the entries that are judged
+    (``judged_state``), which decides on the sealed parts. Without a store it is a public bundle: no
+    sealed part, and so no ciphertext of a single lab. ``ceremonies``: the records that key records
+    name, by path.
 
     Raises Refusal NO_SEALED if this node does not hold a sealed part that the bundle needs.
     """

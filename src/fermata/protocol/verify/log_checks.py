@@ -21,6 +21,7 @@ from fermata.log.tiles import ENTRIES_MAX, TILE_WIDTH, check_tiles, expected_pat
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.governance.heads import head_keys, open_head
+from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.witness import Cosigned, Witnessed, charter_of_head, size_under
 from fermata.protocol.state.heartbeats import settled_size
 from fermata.protocol.state.state import CharterVersion, State
@@ -105,6 +106,16 @@ def settled_part(state: State, seen: Witnessed) -> Witnessed:
         return seen
     # SU2.2: nobody is to rest on entries that another coordinator may not go on from.
     return replace(seen, size=min(seen.size, settled_size(charter, state.heartbeats)))
+
+
+def judged_state(replica: Replica) -> State:
+    """After the entries of a log that a verifier judges: those that ``settled_part`` leaves of the
+    witnessed ones. It decides which files belong to a bundle, for who makes one and who reads it.
+    """
+    part = settled_part(replica.state, replica.witnessed)
+    # Entry 0 is judged in any case.
+    size = max(part.size, 1)
+    return replica.trusted() if size == replica.witnessed.size else replica.state_at(size)
 
 
 def findings_of_checkpoint(state: State, charter: Charter, note: bytes) -> list[str]:

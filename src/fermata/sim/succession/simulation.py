@@ -7,6 +7,7 @@ from fermata.log.checkpoint import signed_alone
 from fermata.protocol.state.calls import is_over
 from fermata.protocol.state.state import OPENED, REFUSED
 from fermata.protocol.verify.bundle import build_bundle
+from fermata.protocol.verify.log_checks import judged_state
 from fermata.protocol.verify.verifier import FAILED, verify_bundle
 from fermata.sim.dice import Dice, stream
 from fermata.sim.faults import Tally
@@ -202,7 +203,7 @@ def _judge(world: World, leader: Hub) -> None:
     reason = ""
     for disk in (leader.disk, *auditors):
         try:
-            files = build_bundle(replica.state, leaves, note, witnesses, disk)
+            files = build_bundle(judged_state(replica), leaves, note, witnesses, disk)
             break
         except FermataError as error:
             reason = reason or error.reason

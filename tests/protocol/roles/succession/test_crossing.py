@@ -17,7 +17,8 @@ from fermata.protocol.roles.succession.taking_over import take_over
 from fermata.protocol.succession.board import open_words
 from fermata.protocol.succession.leave import seal_leave
 from fermata.protocol.succession.views import Views, leader
-from fermata.protocol.verify.bundle import build_bundle
+from fermata.protocol.verify.bundle import build_bundle, sealed_wanted
+from fermata.protocol.verify.log_checks import judged_state
 from fermata.protocol.verify.verifier import verify_bundle
 from fermata.protocol.wire.ports import Log, LogWrapper, News
 from fermata.types import Role
@@ -35,20 +36,42 @@ def run() -> SuccessionRun:
     return run
 
 
+def check_bundle(run: SuccessionRun, view: int) -> None:
+    """Auditor-1's bundle of this moment is valid."""
+    replica = run.drivers["auditor-1"].replica
+    charter = replica.charter
+    origin, key = charter.origin_of(view), charter.signing_keys[leader(charter, view)]
+    note = signed_alone(replica.store.checkpoint() or b"", origin, key)
+    leaves = replica.store.leaves(0, replica.tree.size)
+    state = judged_state(replica)
+    files = build_bundle(state, leaves, note, replica.witnesses, replica.store)
+    verification = verify_bundle(files, charter.sha256, MODULUS_BITS_MIN)
+    assert verification.is_valid, verification.checks
+    assert verification.state == state
+
+
 def test_a_bundle_over_a_handover_is_valid(run: SuccessionRun) -> None:
     run.down.add(COORDINATOR)
     run.turn(WAIT)
     run.take_over("successor-1", 1)
     run.turn(8)
-    replica = run.drivers["auditor-1"].replica
-    state, charter = replica.trusted(), replica.charter
-    origin, key = charter.origin_of(1), charter.signing_keys[leader(charter, 1)]
-    note = signed_alone(replica.store.checkpoint() or b"", origin, key)
-    leaves = replica.store.leaves(0, replica.tree.size)
-    files = build_bundle(state, leaves, note, replica.witnesses, replica.store)
-    verification = verify_bundle(files, charter.sha256, MODULUS_BITS_MIN)
-    assert verification.is_valid, verification.checks
-    assert verification.state.view == 1
+    check_bundle(run, 1)
+    assert judged_state(run.drivers["auditor-1"].replica).view == 1
+
+
+def test_a_bundle_is_valid_at_whatever_moment_it_is_made() -> None:
+    run, unsettled = SuccessionRun(), 0
+    for _ in range(8):
+        run.turn(1)
+        replica = run.drivers["auditor-1"].replica
+        judged = judged_state(replica)
+        # No bundle is valid before its key is settled.
+        if judged.key is None:
+            continue
+        check_bundle(run, 0)
+        unsettled += len(sealed_wanted(replica.trusted()).keys() - sealed_wanted(judged).keys())
+    # A round was closed, and not yet settled.
+    assert unsettled > 0
 
 
 def test_su9_auditors_wait_for_what_a_handover_leaves_out_and_whoever_has_it_refuses() -> None:
