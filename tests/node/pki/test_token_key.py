@@ -106,7 +106,7 @@ def test_a_faulty_signature_of_a_token_never_leaves(monkeypatch) -> None:
 
 @pytest.fixture
 def token(tmp_path, monkeypatch):
-    """A token of SoftHSM with two Ed25519 keys and one of another kind; gives its URI's end."""
+    """A token of SoftHSM with one key that has a name of its own and three that share one."""
     pkcs11 = pytest.importorskip("pkcs11", reason="needs the extra pkcs11")
     module = next((path for path in MODULES if Path(path).exists()), "")
     if not module or not shutil.which("softhsm2-util"):
@@ -121,7 +121,7 @@ def token(tmp_path, monkeypatch):
     with library.get_token(token_label="trial").open(rw=True, user_pin=PIN) as session:
         curve = {pkcs11.Attribute.EC_PARAMS: ED25519}
         domain = session.create_domain_parameters(pkcs11.KeyType.EC_EDWARDS, curve, local=True)
-        for place, name in enumerate(("auditor-1", "twin", "twin"), 1):
+        for place, name in enumerate(("auditor-1", "twin", "twin", "twin"), 1):
             domain.generate_keypair(
                 mechanism=pkcs11.Mechanism.EC_EDWARDS_KEY_PAIR_GEN,
                 store=True, label=name, id=bytes([place]),
@@ -157,6 +157,41 @@ def test_a_token_that_does_not_have_the_key_is_refused_by_its_reason(token) -> N
     assert refused("pkcs11:token=trial;object=nobody" + token) == "TOKEN_KEY"
     assert refused("pkcs11:token=trial;object=twin" + token) == "TOKEN_KEY"
     assert refused("pkcs11:token=trial;object=auditor-1?module-path=/none.so") == "TOKEN"
+
+
+@pytest.mark.token
+def test_a_search_of_a_token_is_over_when_its_answer_is_given(token, monkeypatch) -> None:
+    searches = []
+    session = pytest.importorskip("pkcs11")._pkcs11.Session
+
+    class Watched:
+        """A session that keeps its searches."""
+
+        def __init__(self, given) -> None:
+            self._given = given
+
+        def __getattr__(self, name):
+            return getattr(self._given, name)
+
+        def get_objects(self, wanted):
+            searches.append(self._given.get_objects(wanted))
+            return searches[-1]
+
+        def get_key(self, **wanted):
+            return session.get_key(self, **wanted)
+
+    opened = token_key.TokenSigner._session
+    monkeypatch.setattr(
+        token_key.TokenSigner, "_session", lambda self, place: Watched(opened(self, place))
+    )
+    named = "pkcs11:token=trial;object="
+    open_token_key(named + "auditor-1" + token, Passphrase(PIN), None, "")
+    assert refused(named + "twin" + token) == "TOKEN_KEY"
+    assert refused(named + "nobody" + token) == "TOKEN_KEY"
+    assert len(searches) == 4
+    # A generator that has ended gives nothing more; one left open would go on, or end in a
+    # session that is gone.
+    assert [list(search) for search in searches] == [[]] * 4
 
 
 @pytest.mark.token

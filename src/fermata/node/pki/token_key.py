@@ -7,7 +7,9 @@ The library is an optional dependency, ``fermata-protocol[pkcs11]``; a token nee
 
 import re
 import threading
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -149,11 +151,9 @@ class TokenSigner:
         except kind.PKCS11Error as error:
             name = type(error).__name__
             raise ConfigError("TOKEN", f"{where}: cannot be opened ({name})") from None
-        wanted = {"label": uri.label or None, "id": uri.key_id or None}
-        wanted = {k: v for k, v in wanted.items() if v}
         try:
-            private = session.get_key(object_class=kind.ObjectClass.PRIVATE_KEY, **wanted)
-            public = session.get_key(object_class=kind.ObjectClass.PUBLIC_KEY, **wanted)
+            private = self._only(session, kind.ObjectClass.PRIVATE_KEY)
+            public = self._only(session, kind.ObjectClass.PUBLIC_KEY)
             point = bytes(public[kind.Attribute.EC_POINT])
         except kind.PKCS11Error as error:
             name = type(error).__name__
@@ -165,6 +165,20 @@ class TokenSigner:
         if len(point) != PUBLIC_KEY_BYTES:
             raise ConfigError("TOKEN_KEY", f"{where}: the key must be an Ed25519 key")
         return private, point
+
+    def _only(self, session: Any, object_class: Any) -> Any:
+        """The one key of a class. Raises the library's NoSuchKey or MultipleObjectsReturned."""
+        kind, uri = self._pkcs11, self._uri
+        wanted = {kind.Attribute.CLASS: object_class}
+        wanted |= {kind.Attribute.LABEL: uri.label} if uri.label else {}
+        wanted |= {kind.Attribute.ID: uri.key_id} if uri.key_id else {}
+        # The library's own ``get_key`` leaves its search open where it finds two keys. The
+        # search then ends with the garbage, perhaps in a session that is gone.
+        with closing(session.get_objects(wanted)) as search:
+            keys = list(islice(search, 2))
+        if len(keys) != 1:
+            raise kind.MultipleObjectsReturned if keys else kind.NoSuchKey
+        return keys[0]
 
 
 def open_token_key(uri: str, pin: Passphrase, public_key: bytes | None, party: str) -> SigningKey:
