@@ -51,13 +51,13 @@ class Recording(Executor):
 class Answering(Executor):
     """Gives one answer to everything; None never answers."""
 
-    def __init__(self, answer: bytes | None) -> None:
+    def __init__(self, answer: object) -> None:
         self._answer = answer
         self.asked = 0
 
     def submit(self, fn, /, *args, **kwargs):
         self.asked += 1
-        future: Future[bytes | None] = Future()
+        future: Future[object] = Future()
         if self._answer is not None:
             future.set_result(self._answer)
         return future

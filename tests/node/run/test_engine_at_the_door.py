@@ -83,7 +83,7 @@ def test_en1_nothing_leaves_for_a_worker_that_is_not_in_the_log_or_a_sealed_part
         assert len(pickle.dumps((function, arguments))) - len(sent) < 200
         task = msgspec.msgpack.decode(sent, type=tasks.CheckTask)
         assert msgspec.msgpack.encode(task) == sent
-        assert task.code == tasks.code_sha256()
+        assert task.code == tasks.checking_code()
         assert set(task.statements) <= statements
         assert task.modulus in public
         for panel in task.panels:

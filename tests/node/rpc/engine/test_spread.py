@@ -83,6 +83,9 @@ def test_en6_a_false_no_is_told_and_the_workers_are_left():
         (Broken(), "WORKERS"),
         (Answering(OTHER), "OTHER_CODE"),
         (Answering(b"perhaps"), "OTHER_CODE"),
+        (Answering("+"), "OTHER_CODE"),
+        (Answering(1), "OTHER_CODE"),
+        (Answering([43]), "OTHER_CODE"),
     ],
 )
 def test_en4_workers_that_do_not_answer_are_told_once_however_many_wait(executor, reason):
@@ -132,10 +135,12 @@ def test_en5_a_product_is_the_same_by_workers_as_here(count):
 
 
 @pytest.mark.parametrize(
-    "executor", [Answering(None), Broken(), Answering(OTHER), Answering(b"\x05")]
+    "executor",
+    [Answering(None), Broken(), Answering(OTHER), Answering(b"\x05"), Answering(5)],
 )
 def test_en5_a_product_is_right_whatever_the_workers_say(executor):
     told = Told(executor)
     numbers = factors(CHUNK + 2)
     assert told.engine.multiply(KEY, numbers) == product(KEY, numbers)
     assert not told.engine.is_ready
+    assert told.names()[-1] == "engine_lost"

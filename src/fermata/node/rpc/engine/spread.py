@@ -212,7 +212,11 @@ class Engine:
                 future.cancel()
             self._lose("NO_ANSWER" if isinstance(error, TimeoutError) else "WORKERS", executor)
             return None
-        return answers if all(isinstance(answer, bytes) for answer in answers) else None
+        # A worker of other code, or one that lies, may answer with any object.
+        if not all(isinstance(answer, bytes) for answer in answers):
+            self._lose("OTHER_CODE", executor)
+            return None
+        return answers
 
     def _connect(self) -> None:
         try:

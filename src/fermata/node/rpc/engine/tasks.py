@@ -3,10 +3,8 @@
 A task holds public values alone, and its types have no place for others.
 """
 
-import hashlib
 from collections.abc import Sequence
-from functools import cache, lru_cache
-from importlib import resources
+from functools import lru_cache
 
 import msgspec
 
@@ -24,12 +22,13 @@ from fermata.crypto.report.statements import (
     Value,
 )
 from fermata.errors import VerificationError
+from fermata.node.process import code_sha256
 
 HOLDS, FAILS = b"+", b"-"
 #: Of a worker whose code is another, or to whom the bytes are no task.
 OTHER = b"other"
 #: The package whose code says what holds.
-CODE = "fermata.crypto"
+CODE = ("crypto",)
 
 #: Coefficients by index, and the constant; numbers of any length are decimals.
 Form = tuple[tuple[tuple[int, str], ...], str]
@@ -75,20 +74,9 @@ class MultiplyTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     factors: tuple[bytes, ...]
 
 
-@cache
-def code_sha256() -> bytes:
-    """SHA-256 of the code that checks: another version may take another proof for true."""
-    digest = hashlib.sha256()
-    folders = [resources.files(CODE)]
-    while folders:
-        folder = folders.pop()
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-            if entry.is_dir():
-                folders.append(entry)
-            elif entry.name.endswith(".py"):
-                data = entry.read_bytes()
-                digest.update(f"{entry.name} {len(data)}\n".encode() + data)
-    return digest.digest()
+def checking_code() -> bytes:
+    """The digest of the code that checks: another version may take another proof for true."""
+    return code_sha256(CODE)
 
 
 def check_task(public_key: PublicKey, items: Sequence[BatchItem]) -> bytes:
@@ -109,7 +97,7 @@ def check_task(public_key: PublicKey, items: Sequence[BatchItem]) -> bytes:
                 item.sealed.exponents,
             )
         )
-    task = CheckTask(code_sha256(), _modulus(public_key), tuple(sets), tuple(panels))
+    task = CheckTask(checking_code(), _modulus(public_key), tuple(sets), tuple(panels))
     return msgspec.msgpack.encode(task)
 
 
@@ -120,7 +108,7 @@ def answer_check(data: bytes) -> bytes:
     """
     try:
         task = msgspec.msgpack.decode(data, type=CheckTask)
-        if task.code != code_sha256() or not task.panels:
+        if task.code != checking_code() or not task.panels:
             return OTHER
         public_key = _key(task.modulus)
         sets = [_statements_of(encoded) for encoded in task.statements]
@@ -141,14 +129,14 @@ def multiply_task(public_key: PublicKey, factors: tuple[int, ...]) -> bytes:
     """The task of a product mod n^2, or of a part of one."""
     width = public_key.ciphertext_width
     encoded = tuple(int_to_bytes(factor, width) for factor in factors)
-    return msgspec.msgpack.encode(MultiplyTask(code_sha256(), _modulus(public_key), encoded))
+    return msgspec.msgpack.encode(MultiplyTask(checking_code(), _modulus(public_key), encoded))
 
 
 def answer_multiply(data: bytes) -> bytes:
     """The product, of the width of a number mod n^2, or OTHER. Raises nothing."""
     try:
         task = msgspec.msgpack.decode(data, type=MultiplyTask)
-        if task.code != code_sha256():
+        if task.code != checking_code():
             return OTHER
         public_key = _key(task.modulus)
         made = product(public_key, (int.from_bytes(factor, "big") for factor in task.factors))

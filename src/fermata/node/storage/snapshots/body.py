@@ -11,14 +11,13 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import resources
-from importlib.resources.abc import Traversable
 from typing import Any
 
 import msgspec
 
 from fermata.errors import FermataError, StorageError
 from fermata.log.merkle import Tree
+from fermata.node.process import code_sha256
 from fermata.node.storage.snapshots.typed import AS_IT_IS, Form, Forms
 from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.growing import GrowingMap
@@ -75,24 +74,9 @@ def _layout() -> _Layout:
     return _Layout()
 
 
-@functools.cache
-def code_sha256() -> bytes:
-    """SHA-256 of the code that folds and of the state's classes: other code, other snapshots."""
-    digest = hashlib.sha256("\n".join(_layout().schema).encode())
-    for package in _CODE:
-        for name, data in _sources(resources.files("fermata").joinpath(*package.split("/"))):
-            digest.update(f"{package}/{name} {len(data)}\n".encode() + data)
-    return digest.digest()
-
-
-def _sources(folder: Traversable) -> list[tuple[str, bytes]]:
-    files = []
-    for item in sorted(folder.iterdir(), key=lambda item: item.name):
-        if item.is_dir():
-            files += [(f"{item.name}/{name}", data) for name, data in _sources(item)]
-        elif item.name.endswith(".py"):
-            files.append((item.name, item.read_bytes()))
-    return files
+def _folding_code() -> bytes:
+    """The digest of the code that folds and of the state's classes: other code, other snapshots."""
+    return code_sha256(_CODE, "\n".join(_layout().schema).encode())
 
 
 @contextmanager
@@ -120,7 +104,7 @@ def write_body(start: Start) -> bytes:
     by_rules = {charter.rules: sha256 for sha256, charter in charters.items()}
     runs = tuple((by_rules[rules], run) for rules, run in memory.runs if rules in by_rules)
     body = _Body(
-        code_sha256(),
+        _folding_code(),
         state.charter_sha256 or b"",
         state.size,
         state.position.root(),
@@ -168,7 +152,7 @@ def read_body(data: bytes, expected: Expected) -> Start:
     except msgspec.MsgspecError as error:
         raise StorageError("SNAPSHOT_DAMAGED", f"snapshot: is not a snapshot: {error}") from error
     # L52.2: other code may fold, or write, the same entries to something else.
-    if body.code != code_sha256():
+    if body.code != _folding_code():
         raise StorageError("SNAPSHOT_OTHER_CODE", "snapshot: other code has written it")
     # L52.3: it is of this deployment's log.
     if body.charter_sha256 != expected.charter_sha256:
