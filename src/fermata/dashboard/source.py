@@ -157,7 +157,7 @@ class LogWriterSource:
         charter = self._writer.replica.state.charters[0].charter
         replica = Replica(charter, MemoryStore(), self._modulus_bits_min, cache=self._cache)
         replica.pull(self._writer)
-        files = export_bundle(replica, self._writer, lambda done: None, folder=self._folder)
+        files = export_bundle(replica, self._writer, folder=self._folder)
         return verify_bundle(files, charter.sha256, self._modulus_bits_min, self._cache)
 
     def _read(self, start: int, stop: int) -> list[bytes]:

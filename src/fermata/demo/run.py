@@ -221,7 +221,7 @@ def run_demo(
             follow(demo, processes, replica, log, address, say)
             processes.stop(demo.labs)
             pull_witnessed(replica, log, START_S, clock_ms, time.sleep)
-            bundle = export_bundle(replica, log, lambda done: None, folder=demo.node(COORDINATOR))
+            bundle = export_bundle(replica, log, folder=demo.node(COORDINATOR))
     write_bundle(folder / "bundle", bundle)
     state = replica.trusted()
     write_outcome(demo, state)

@@ -162,7 +162,7 @@ def small_bundle(tmp_path_factory):
     log = made.log_of("auditor-1")
     pull_witnessed(replica, log, 0, lambda: 0, lambda seconds: None)
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
-    write_bundle(folder, export_bundle(replica, log, lambda done: None))
+    write_bundle(folder, export_bundle(replica, log))
     return folder
 
 

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -19,6 +20,7 @@ from fermata.node.storage.bundles import (
 )
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.verify.bundle import FULL
+from fermata.protocol.verify.log_checks import judged_state
 from fermata.protocol.verify.verifier import verify_bundle
 from fermata.protocol.wire.ports import LogWrapper, Witness
 from fermata.protocol.wire.witnesses import decode_witnesses
@@ -155,7 +157,7 @@ def bundle(finished):
     """The files of a bundle of the finished run."""
     log, replica, clock = finished.log_of("auditor-1"), reader_of(finished), Clock()
     pull_witnessed(replica, log, 0, clock, clock.sleep)
-    return export_bundle(replica, log, lambda done: None)
+    return export_bundle(replica, log)
 
 
 def peak_mb_of_verifying(folder):
@@ -230,11 +232,39 @@ def test_a_bundle_of_a_running_log_is_valid(finished, tmp_path):
     log, replica, clock = finished.log_of("auditor-1"), reader_of(finished), Clock()
     pull_witnessed(replica, log, 0, clock, clock.sleep)
     steps = []
-    write_bundle(tmp_path / "bundle", export_bundle(replica, log, steps.append))
+
+    @contextmanager
+    def bar(count):
+        steps.append(f"of {count}")
+        yield steps.append
+        steps.append("closed")
+
+    write_bundle(tmp_path / "bundle", export_bundle(replica, log, open_bar=bar))
     files = read_bundle(tmp_path / "bundle")
     verification = verify_bundle(files, finished.charter.sha256, MODULUS_BITS_MIN)
     assert verification.is_valid, verification.checks
-    assert steps == list(range(1, len(finished.charter.labs) + 1))
+    labs = len(finished.charter.labs)
+    assert steps == [f"of {labs}", *range(1, labs + 1), "closed"]
+
+
+def test_the_log_is_folded_once_for_a_bundle_and_its_bar(finished, monkeypatch):
+    log, replica, clock, judged = finished.log_of("auditor-1"), reader_of(finished), Clock(), []
+    pull_witnessed(replica, log, 0, clock, clock.sleep)
+
+    def counted(replica):
+        judged.append(replica)
+        return judged_state(replica)
+
+    monkeypatch.setattr("fermata.node.storage.bundles.judged_state", counted)
+    public = export_bundle(replica, log, is_public=True, open_bar=no_steps)
+    assert len(judged) == 1
+    assert not any(path.startswith("sealed/") for path in public)
+
+
+def no_steps(count):
+    """A bar of a bundle in which nothing is fetched."""
+    assert count == 0
+    return nullcontext(lambda done: None)
 
 
 class Late(LogWrapper):
@@ -267,7 +297,7 @@ def test_after_the_wait_what_is_witnessed_by_then_is_exported(finished, tmp_path
     log = Late(finished.log_of("auditor-1"), clock, 10**9, earlier(finished, 4))
     pull_witnessed(replica, log, 10, clock, clock.sleep)
     assert (replica.trusted().size, replica.state.size) == (4, finished.state.size)
-    write_bundle(tmp_path / "bundle", export_bundle(replica, log, lambda done: None))
+    write_bundle(tmp_path / "bundle", export_bundle(replica, log))
     found = verify_bundle(read_bundle(tmp_path / "bundle"), None, MODULUS_BITS_MIN)
     assert (found.is_valid, found.size, found.beyond) == (True, 4, replica.state.size - 4)
 
@@ -277,7 +307,7 @@ def test_nothing_is_exported_of_which_nothing_is_witnessed(finished):
     log = Late(finished.log_of("auditor-1"), clock, 10**9, earlier(finished, 4)[:1])
     for _ in ("read", "and not read"):
         with pytest.raises(TransportError, match="of 3 auditors needed") as caught:
-            export_bundle(replica, log, lambda done: None)
+            export_bundle(replica, log)
         assert caught.value.reason == "NOT_COSIGNED"
         pull_witnessed(replica, log, 10, clock, clock.sleep)
 
@@ -292,7 +322,7 @@ def test_cosignatures_that_do_not_hold_are_not_exported(finished):
     older = earlier(finished, 3)[2]
     log.early = [forged, newer, older, stranger]
     replica.pull(log)
-    files = export_bundle(replica, log, lambda done: None)
+    files = export_bundle(replica, log)
     first, _, third = earlier(finished, 4)
     assert decode_witnesses(files["witnesses"]) == [first, newer, third]
     found = verify_bundle(files, None, MODULUS_BITS_MIN)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,9 @@ from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import Verdict
-from fermata.protocol.verify.bundle import sealed_wanted, summary_paths
+from fermata.protocol.verify.bundle import summary_paths
 from fermata.protocol.verify.freshness import Demands, unmet, witnessed_ms
 from fermata.protocol.verify.key_checks import liars_of_ceremonies
-from fermata.protocol.verify.log_checks import judged_state
 from fermata.protocol.verify.verifier import (
     FAILED,
     NOT_CHECKED,
@@ -185,10 +185,8 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
         )
     with checked_log(config) as (log_port, replica):
         pull_witnessed(replica, log_port, wait_s, clock_ms, time.sleep)
-        with progress_bar(
-            "fetching sealed parts", len(sealed_wanted(judged_state(replica)))
-        ) as advance:
-            files = export_bundle(replica, log_port, advance, is_public, config.file.parent)
+        open_bar = partial(progress_bar, "fetching sealed parts")
+        files = export_bundle(replica, log_port, is_public, config.file.parent, open_bar)
     write_bundle(out, files)
     size, entries = replica.witnessed.size, replica.tree.size
     data = {

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from fermata.errors import ConfigError, Refusal, TransportError
@@ -40,16 +41,21 @@ def pull_witnessed(
         replica.pull(log)
 
 
+#: A number of steps to a bar that is open while they are made, and is given how many are done.
+OpenBar = Callable[[int], AbstractContextManager[Callable[[int], None]]]
+
+
 def export_bundle(
     replica: Replica,
     log: Log,
-    progress: Callable[[int], None],
     is_public: bool = False,
     folder: Path | None = None,
+    open_bar: OpenBar = lambda count: nullcontext(lambda done: None),
 ) -> dict[str, bytes]:
     """The files of a bundle of the log up to the replica's head.
 
     ``folder``: of the node's configuration, where the record of the key's ceremony is.
+    ``open_bar``: is given how many sealed parts are to come, and its bar how many have come.
 
     The replica has read the log, into a store that may keep sealed parts; a public bundle needs and
     has none. Raises TransportError NOT_COSIGNED if nothing of the log is witnessed, and Refusal
@@ -64,9 +70,10 @@ def export_bundle(
         )
     state = judged_state(replica)
     wanted = {} if is_public else sealed_wanted(state)
-    for done, path in enumerate(wanted, 1):
-        replica.store.put_sealed(log.fetch_sealed(bytes.fromhex(Path(path).stem)))
-        progress(done)
+    with open_bar(len(wanted)) as advance:
+        for done, path in enumerate(wanted, 1):
+            replica.store.put_sealed(log.fetch_sealed(bytes.fromhex(Path(path).stem)))
+            advance(done)
     view = replica.state.view
     coordinator = charter.parties[leader(charter, view)].signing_key
     return build_bundle(
