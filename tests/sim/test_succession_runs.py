@@ -8,6 +8,8 @@ from fermata.log.merkle import Tree, leaf_hash
 from fermata.memory_store import MemoryStore
 from fermata.protocol.succession.handover import HandedOver
 from fermata.protocol.wire.ports import LOGGED, Draft
+from fermata.sim.faults import Tally
+from fermata.sim.succession import __main__ as command
 from fermata.sim.succession import simulation
 from fermata.sim.succession.oracle import Oracle
 from harness.succession import make_succession, tree_of
@@ -43,6 +45,16 @@ def test_an_auditor_that_has_left_for_views_that_nobody_else_needs_stops_nobody(
     last = next(line for line in reversed(outcome(8).lines) if "auditor-1" in line)
     assert "left view=" in last
     assert outcome(8).views == 2
+
+
+def test_the_program_says_what_happened_and_how_to_replay_what_must_not(monkeypatch, capsys):
+    bad = simulation.Outcome(9, ("a line",), ("two logs in view 1",), Tally(killed=2), 1, 5)
+    monkeypatch.setattr(command, "run", lambda seed: bad)
+    assert command.main(["--seed", "9"]) == 1
+    shown = capsys.readouterr().out
+    assert shown.startswith("a line\nseeds       1\nviews       1 began after the first\n")
+    assert "  seed 9: two logs in view 1\n" in shown
+    assert shown.endswith("  replay: python -m fermata.sim.succession --seed 9\n")
 
 
 class Copy:

@@ -4,12 +4,12 @@ A coordinator's turn is that of ``fermata coordinator run``, as writer or standb
 turn of an auditor or a lab is that of its own program.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from fermata.crypto.report.proof_cache import ProofCache
-from fermata.errors import FermataError, Refusal, StorageError, TransportError
+from fermata.errors import Refusal, TransportError
 from fermata.log.checkpoint import Checkpoint
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.memory_store import MemoryStore
@@ -17,7 +17,7 @@ from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.lab import LabTools, Measurement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.roles.succession.crossing import common
+from fermata.protocol.roles.succession.crossing import common, cross
 from fermata.protocol.roles.succession.mirroring import Mirror
 from fermata.protocol.roles.succession.standing_by import Successor, begin
 from fermata.protocol.succession.board import Board, open_words
@@ -84,22 +84,6 @@ class Withholding(LogWrapper):
 def views_of(replica: Replica) -> Views:
     """The views under the charter in force."""
     return Views.of(replica.charter, replica.charters[0].charter.sha256)
-
-
-def cross(replica: Replica, ways: Ways, claims: Iterable[tuple[int, str]]) -> int:
-    """Goes on with the log of a later view if it holds; returns how many entries came."""
-    for view, hub in sorted(claims, reverse=True):
-        if view <= replica.state.view:
-            return 0
-        try:
-            came = replica.pull(ways(hub))
-        except StorageError:
-            raise
-        except FermataError:
-            continue
-        if came:
-            return came
-    return 0
 
 
 class Node:

@@ -6,7 +6,6 @@ Rules: SU9, SU13 and SU16 of docs/spec/succession.md.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fermata.errors import FermataError, StorageError
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.assembly import Base
 from fermata.node.run.loop import Wake
@@ -17,30 +16,19 @@ from fermata.node.run.succession.standing import views_of
 from fermata.protocol.charter.roster import SuccessionTerms
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.succession import crossing
 from fermata.protocol.succession.board import open_words
 from fermata.wire.v1.board_service_pb2 import BoardWords
 
 
 def cross(replica: Replica, places: Sequence[Place], claims: Sequence[Claim]) -> int:
-    """Reads the logs that are said to be of a later view, the latest first, and goes on with one
-    if it holds and the node's role says so (``Replica.pull``). Returns how many entries came.
+    """Goes on with the log of a later view if one of those claimed holds; see ``crossing.cross``.
 
     Raises StorageError.
     """
-    by_name = {place.coordinator: place for place in places}
-    for claim in sorted(claims, key=lambda c: c.view, reverse=True):
-        if claim.view <= replica.state.view:
-            return 0
-        try:
-            came = replica.pull(by_name[claim.coordinator].log)
-        except StorageError:
-            raise
-        except FermataError:
-            # Whoever says so may lie, or be gone again; the next turn asks once more.
-            continue
-        if came:
-            return came
-    return 0
+    logs = {place.coordinator: place.log for place in places}
+    claimed = [(claim.view, claim.coordinator) for claim in claims]
+    return crossing.cross(replica, logs.__getitem__, claimed)
 
 
 @dataclass(eq=False)

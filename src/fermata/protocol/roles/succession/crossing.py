@@ -1,11 +1,11 @@
 """The log of a later view, as a node reads it before it goes on with it: SU13 of succession.md."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from fermata.crypto.report.proof_cache import ProofCache
-from fermata.errors import TransportError, VerificationError
+from fermata.errors import FermataError, StorageError, TransportError, VerificationError
 from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.protocol.charter.parse import Charter
@@ -28,6 +28,16 @@ class Copy(Protocol):
 
     def state_at(self, size: int) -> State:
         """The state after the first ``size`` entries."""
+        ...
+
+
+class Reader(Protocol):
+    """A copy of the log that grows by what it reads; a ``Replica`` is one."""
+
+    state: State
+
+    def pull(self, log: Log) -> int:
+        """Reads and checks what is new; returns how many entries."""
         ...
 
 
@@ -79,6 +89,29 @@ def common(tree: Tree, log: Log, size: int) -> int:
             beyond = probe
         probe = (shared + beyond) // 2
     return shared
+
+
+def cross(reader: Reader, log_of: Callable[[str], Log], claims: Iterable[tuple[int, str]]) -> int:
+    """Reads the logs that are said to be of a later view, the latest first, and goes on with one
+    if it holds and the reader's role says so (``Replica.pull``). Returns how many entries came.
+
+    ``claims``: views and the ids of the coordinators that say they have their logs; ``log_of``: an
+    id to the way there. Raises StorageError, and what ``log_of`` raises.
+    """
+    for view, coordinator in sorted(claims, key=lambda claim: claim[0], reverse=True):
+        if view <= reader.state.view:
+            return 0
+        log = log_of(coordinator)
+        try:
+            came = reader.pull(log)
+        except StorageError:
+            raise
+        except FermataError:
+            # Whoever says so may lie, or be gone again; the next turn asks once more.
+            continue
+        if came:
+            return came
+    return 0
 
 
 def read_offer(
