@@ -1,21 +1,26 @@
 """``fermata log|status|bundle|verify``: what anyone can see and check, with exit codes."""
 
+import contextlib
 import json
 import shutil
 import threading
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from fermata.cli.read import log as log_commands
+from fermata.errors import TransportError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
 from fermata.node.storage.bundles import export_bundle, pull_witnessed, write_bundle
 from fermata.protocol.roles.replica import Replica
+from fermata.types import Role
 from harness.chains import MODULUS_BITS_MIN, Run, make_deployment
 from harness.nodes import AUDITORS, COORDINATOR, LABS, Site, fermata
+from harness.protocol.successions import STEP_MS, SUCCESSION_MS, SuccessionRun
 
 
 def run_parties(site, address, parties, done):
@@ -222,3 +227,32 @@ def test_junk_in_a_bundle_is_a_verdict_or_a_usage_error(tmp_path, small_bundle):
         answer = fermata("verify", folder)
         assert answer.code == 1
         assert "\x1b" not in answer.out + answer.err
+
+
+def replicated(run, monkeypatch):
+    """What a command makes of the log of the successor that leads."""
+    log = run.writers["successor-1"].as_caller(Role.LAB, "lab-1")
+
+    @contextlib.contextmanager
+    def checked_log(config):
+        yield log, Replica(run.charter, MemoryStore(), MODULUS_BITS_MIN)
+
+    monkeypatch.setattr(log_commands, "checked_log", checked_log)
+    monkeypatch.setattr(log_commands, "MODULUS_BITS_MIN", MODULUS_BITS_MIN)
+    return log_commands.replicate(SimpleNamespace(genesis=run.charter, roster=run.charter))
+
+
+def test_a_log_of_a_later_view_is_read_once_a_quorum_goes_on_with_it(monkeypatch):
+    run = SuccessionRun()
+    run.turn(3)
+    run.down.add(COORDINATOR)
+    run.turn(SUCCESSION_MS // STEP_MS + 2)
+    run.take_over("successor-1", 1)
+    with pytest.raises(
+        TransportError, match="no quorum of auditors has cosigned its Handover"
+    ) as e:
+        replicated(run, monkeypatch)
+    assert e.value.reason == "NOT_COSIGNED"
+    run.turn(6, 1000)
+    replica, verdicts = replicated(run, monkeypatch)
+    assert (replica.state.view, len(verdicts)) == (1, replica.tree.size)

@@ -1,7 +1,7 @@
 """A coordinator's board behind a real server, for the parties of a succession."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fermata.errors import IdentityError
@@ -38,11 +38,18 @@ def folder_of(path: Path, succession: Succession, tree: Tree) -> BoardFolder:
 
 @contextlib.contextmanager
 def boards(
-    path: Path, succession: Succession, tree: Tree, clients: Authority | None = None
+    path: Path,
+    succession: Succession,
+    tree: Tree,
+    clients: Authority | None = None,
+    standing: Callable[[], LogStanding] | None = None,
 ) -> Iterator[Boards]:
-    """``clients``: the authority of the parties' certificates, if it is not the server's own."""
+    """``clients``: the authority of the parties' certificates, if it is not the server's own.
+    ``standing``: the log that the coordinator has, if it is not this tree in view 0."""
     path.mkdir(exist_ok=True)
     folder, own = folder_of(path, succession, tree), Authority()
+    if standing is not None:
+        folder.standing = standing
     tls = own.party("coordinator", "hub")
     tls.trust(clients or own)
     more = {"tls": tls, "authority": own}

@@ -32,6 +32,7 @@ from fermata.node.pki.own_certificate import renew_reader
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.parts import check_log_charter, clock_ms, connect, entropy, tls_files
+from fermata.node.run.succession.reading import Reading
 from fermata.node.storage.bundles import (
     check_new,
     export_bundle,
@@ -68,7 +69,7 @@ _ENTRY = "entry time=seen_ms statement=kind author round verdict bytes=size_byte
 HOLD_SEALED = ("coordinator", "auditor")
 
 
-def keep_certificate(config: NodeConfig, files: TlsFiles, log_port: GrpcLog) -> None:
+def keep_certificate(config: NodeConfig, files: TlsFiles, log_port: GrpcLog | Reading) -> None:
     """Renews the certificate of an observer or operator once it is due; a node does it itself."""
     try:
         renew_reader(config, files, log_port.renew, clock_ms, entropy)

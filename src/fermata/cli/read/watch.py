@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from fermata.node.config import load_config
 from fermata.node.observe.alarm import Alarm
 from fermata.node.pki.own_certificate import LOOK_MS
 from fermata.node.run.loop import IDLE_S, Wake, follow, stop_on_signal
-from fermata.node.run.parts import clock_ms, connect, tls_files
+from fermata.node.run.parts import clock_ms, tls_files
+from fermata.node.run.succession.reading import open_reading
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.ports import Log
@@ -45,27 +47,25 @@ def watch(config_file: Path, as_json: bool) -> None:
                 "NO_PAUSE", "watch: the charter in force must have a [pause] or a [committee]"
             )
         files = tls_files(config)
-        with connect(config, files) as remote:
-            wake.hurry = remote.close
-            watcher = Watcher(replica, remote, as_json)
+        way = open_reading(config, files, replica, clock_ms)
+        with closing(way):
+            wake.hurry = way.close
+            watcher = Watcher(replica, way.log, as_json)
             watcher.tell_state()
-
-            def listen() -> None:
-                for _ in remote.watch():
-                    wake.now()
-
-            follow(listen, wake)
+            follow(lambda: way.watch(wake), wake)
             next_ms = clock_ms() + LOOK_MS
             while not wake.stopping.is_set():
+                way.look(watcher.is_away)
                 watcher.look(wake)
                 if clock_ms() >= next_ms:
-                    keep_certificate(config, files, remote)
+                    keep_certificate(config, files, way)
                     next_ms = clock_ms() + LOOK_MS
                 wake.wait(IDLE_S)
 
 
 class Watcher:
-    """Prints what is new in a replica of the log, line by line."""
+    """Prints what is new in a replica of the log, line by line. ``is_away``: whether the log did
+    not answer when it was read last."""
 
     def __init__(self, replica: Replica, log: Log, as_json: bool) -> None:
         self._replica = replica
@@ -73,7 +73,7 @@ class Watcher:
         self._as_json = as_json
         self._printed = len(replica.trusted().pause.changes)
         self._known = {event.key for event in governance_events(replica.trusted())}
-        self._is_away = False
+        self.is_away = False
         self._alarm = Alarm(replica, clock_ms, self._tell_late, self._tell_over)
 
     def tell_state(self) -> None:
@@ -96,11 +96,11 @@ class Watcher:
         try:
             self._replica.pull(self._log)
         except TransportError as error:
-            if not self._is_away and not wake.stopping.is_set():
+            if not self.is_away and not wake.stopping.is_set():
                 say(f"the log cannot be reached, trying again: {error}")
-            self._is_away = True
+            self.is_away = True
         else:
-            self._is_away = False
+            self.is_away = False
         state = self._replica.trusted()
         for index in range(self._printed, len(state.pause.changes)):
             change = change_record(state, index)
