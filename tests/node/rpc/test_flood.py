@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from fermata.node.rpc.front import FrontLimits
+from fermata.node.rpc.fronted_server import _options
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.status_codes import error_of_call
 from fermata.wire.v1 import log_service_pb2 as wire
@@ -161,3 +162,41 @@ def test_a_thousand_watches_take_no_thread_each():
         assert threading.active_count() - before < 100
         for stream in streams:
             stream.cancel()
+
+
+#: The head of a TLS record that is to have 512 bytes: a handshake that somebody begins.
+TLS_RECORD = bytes((22, 3, 1, 2, 0))
+
+
+def ended_after_s(address, data):
+    """How long a connection stays open that sends this and nothing more."""
+    with sockets(address, 1) as (one,):
+        began = time.monotonic()
+        one.sendall(data)
+        with contextlib.suppress(ConnectionError):
+            while one.recv(4096):
+                pass
+        return time.monotonic() - began
+
+
+@pytest.mark.parametrize("data", [TLS_RECORD, TLS_RECORD + bytes(100)])
+def test_a_handshake_that_is_begun_and_not_finished_ends_at_its_limit(data):
+    # The front's own limit is on the first byte, which has come.
+    limits = Limits(**EASY | {"handshake_ms": 300}, front=FrontLimits(first_byte_s=600.0))
+    with world(limits=limits) as here:
+        ended_after_s(here.address, data)
+        with here.channel(here.party("auditor")) as channel:
+            assert is_served(asks(channel))
+
+
+def test_a_handshake_may_take_until_its_limit():
+    with world(limits=Limits(**EASY)) as here, sockets(here.address, 1) as (one,):
+        one.sendall(TLS_RECORD)
+        one.settimeout(1)
+        with pytest.raises(TimeoutError):
+            one.recv(1)
+
+
+def test_a_handshake_has_15_seconds():
+    options = dict(_options(Limits()))
+    assert options["grpc.server_handshake_timeout_ms"] == 15_000
