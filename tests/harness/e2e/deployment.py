@@ -72,6 +72,8 @@ SMALL = Shape("small", auditors=3, threshold=2, labs=3, rounds=0, figures=400)
 #: The same, with a drill a day.
 DRILLING = Shape("drilling", auditors=3, threshold=2, labs=3, rounds=0, figures=400, drill_s=86400)
 
+#: One round, in which a cluster's workers check the proofs.
+SPREAD = Shape("spread", auditors=3, threshold=2, labs=4, rounds=1)
 #: What labs do in silence: three of four witness, and the labs go on or hold.
 TELL = Shape("tell", 4, 2, labs=3, rounds=1, window_s=86400, silence="tell")
 HOLD = Shape("hold", 4, 2, labs=3, rounds=1, window_s=86400, silence="hold")

@@ -66,6 +66,8 @@ class Fleet:
         self.kills: Counter[str] = Counter()
         #: Changes of configurations, by party.
         self.edits: dict[str, Callable[[str], str]] = {}
+        #: Options of the command that runs a node, by party.
+        self.options: dict[str, list[str]] = {}
         self._open = ExitStack()
         self._observer: tuple[Replica, GrpcLog] | None = None
         self._drivers: dict[str, Driver] = {}
@@ -97,7 +99,8 @@ class Fleet:
         config = self.deployment.write_config(party, self.address)
         if party in self.edits:
             config.write_text(self.edits[party](config.read_text()))
-        return [self.deployment.role(party), "run", "--config", str(config)]
+        options = self.options.get(party, [])
+        return [self.deployment.role(party), "run", "--config", str(config), *options]
 
     def run_once(self, party: str) -> subprocess.CompletedProcess[str]:
         """Runs a node that is going to end by itself; one of the same name may be running."""
