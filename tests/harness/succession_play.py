@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from fermata.errors import VerificationError
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.protocol.succession.certificate import make_certificate
-from fermata.protocol.succession.following import Answer, answer_to
+from fermata.protocol.succession.following import Answer, answer_to, reaches, wanted_by
 from fermata.protocol.succession.handover import (
     check_handover,
     largest_certificate,
@@ -263,9 +263,13 @@ class Play:
         since = auditor.waits.setdefault(log.leaves[start], self.now_ms)
         near = [a for a in self.auditors if self.links.are_open(a.name, auditor.name)]
         certificates = [a.certificate for a in (*near, auditor) if a.certificate is not None]
-        copies = [a.copy.tree for a in (*near, auditor)]
-        waited_ms = self.now_ms - since
-        answer = answer_to(handed, kept.tree, certificates, copies, waited_ms, CONFLICT_MS)
+        got = {
+            want
+            for want in wanted_by(handed, kept.tree)
+            if any(reaches(want, kept.tree, a.copy.leaves[start : want.head.size]) for a in near)
+        }
+        waited_ms, own = self.now_ms - since, auditor.copy.tree
+        answer = answer_to(handed, kept.tree, certificates, own, got, waited_ms, CONFLICT_MS)
         self.answers[f"{answer}, {'heads left out' if handed.left_out else 'none left out'}"] += 1
         if answer is not Answer.FOLLOWS:
             return

@@ -1,7 +1,7 @@
 """A coordinator's board behind a real server, for the parties of a succession."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from fermata.errors import IdentityError
@@ -15,6 +15,7 @@ from harness.node.node_world import DEPLOYMENT, Authority, World, pem, world
 from harness.succession import Succession
 
 LABS = ("lab-1", "lab-2", "lab-3")
+COORDINATORS = ("oversight", "successor-1", "successor-2")
 
 
 class Boards:
@@ -31,9 +32,16 @@ class Boards:
             yield BoardClient(connection)
 
 
-def folder_of(path: Path, succession: Succession, tree: Tree) -> BoardFolder:
+def folder_of(
+    path: Path, succession: Succession, tree: Tree, entries: Sequence[bytes] = ()
+) -> BoardFolder:
     """A board whose coordinator has this log, in view 0."""
-    return BoardFolder(path / "board", lambda: succession.views, lambda: LogStanding(0, 0, tree))
+    return BoardFolder(
+        path / "board",
+        lambda: succession.views,
+        lambda: LogStanding(0, 0, tree),
+        lambda start, stop: list(entries[start:stop]),
+    )
 
 
 @contextlib.contextmanager
@@ -43,18 +51,24 @@ def boards(
     tree: Tree,
     clients: Authority | None = None,
     standing: Callable[[], LogStanding] | None = None,
+    entries: Sequence[bytes] = (),
 ) -> Iterator[Boards]:
     """``clients``: the authority of the parties' certificates, if it is not the server's own.
     ``standing``: the log that the coordinator has, if it is not this tree in view 0."""
     path.mkdir(exist_ok=True)
-    folder, own = folder_of(path, succession, tree), Authority()
+    folder, own = folder_of(path, succession, tree, entries), Authority()
     if standing is not None:
         folder.standing = standing
     tls = own.party("coordinator", "hub")
     tls.trust(clients or own)
     more = {"tls": tls, "authority": own}
     with world(more=lambda guard: [board_handler(folder, guard)], **more) as made:
-        roles = {"auditor": succession.auditors, "lab": LABS, "observer": ("eye",)}
+        roles = {
+            "auditor": succession.auditors,
+            "lab": LABS,
+            "coordinator": COORDINATORS,
+            "observer": ("eye",),
+        }
 
         def authorise(identity):
             if identity.id not in roles.get(identity.role, ()):

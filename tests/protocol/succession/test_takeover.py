@@ -99,3 +99,46 @@ def test_su20_patience_grows_as_the_auditors_does(view, factor):
     wait_ms = SUCCESSION_MS * factor // 2
     assert not is_due(made, 0, 0, wait_ms - 1, SUCCESSION_MS)
     assert is_due(made, 0, 0, wait_ms, SUCCESSION_MS)
+
+
+def test_su24_a_head_that_nobody_handed_in_costs_a_leave_and_no_patience_of_auditors():
+    """One auditor that shows a head and keeps its entries must not stop everybody else."""
+    said = leaves(
+        WORLD.leave(FIRST, LONG, SHORT),
+        *(WORLD.leave(auditor, SHORT, SHORT) for auditor in AUDITORS[1:]),
+    )
+    made = best_take_over(VIEWS, 1, said, [copy(SHORT)])
+    assert made is not None
+    handed = check_handover(VIEWS, made.handover, SHORT.size, SHORT.root())
+    assert (handed.auditors, handed.left_out) == (AUDITORS[1:], ())
+    # Its entries are waited for all the same: they hold what others were promised.
+    assert made.left_out == 1
+    assert not is_due(made, 0, 0, SUCCESSION_MS // 2 - 1, SUCCESSION_MS)
+
+
+def test_su24_of_two_heads_the_one_without_entries_is_done_without():
+    said = leaves(
+        WORLD.leave(FIRST, FORK, SHORT),
+        WORLD.leave(SECOND, LONG, SHORT),
+        WORLD.leave(THIRD, tree_of("a", "b", "c", "d"), SHORT),
+        WORLD.leave(FOURTH, tree_of("a", "b", "c", "d"), SHORT),
+    )
+    whole = tree_of("a", "b", "c", "d")
+    made = best_take_over(VIEWS, 1, said, [copy(whole), copy(FORK, FIRST)])
+    assert made is not None
+    handed = check_handover(VIEWS, made.handover, whole.size, whole.root())
+    assert [auditor for auditor, _ in handed.left_out] == [FIRST]
+    assert SECOND not in handed.auditors
+
+
+def test_su24_the_certificate_of_the_latest_view_stays():
+    """Without it heads of an earlier view would count again."""
+    said = leaves(
+        WORLD.leave(FIRST, FORK, SHORT, 2, head_view=1, certificate_view=1),
+        *(WORLD.leave(auditor, LONG, None, 2) for auditor in AUDITORS[1:]),
+    )
+    made = best_take_over(VIEWS, 2, said, [copy(SHORT)])
+    assert made is not None
+    handed = check_handover(VIEWS, made.handover, SHORT.size, SHORT.root())
+    assert handed.certified == (1, SHORT.size)
+    assert [auditor for auditor, _ in handed.left_out] == [FIRST]

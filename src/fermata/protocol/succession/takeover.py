@@ -28,7 +28,8 @@ class Copy:
 class TakeOver:
     """What a log of a later view begins with: the entries of ``copy``, and then ``handover``.
 
-    ``left_out``: how many heads of Leaves the copy does not have.
+    ``left_out``: how many heads of Leaves the copy does not have; the Handover has the Leaves of
+    as few of them as a quorum allows (SU24).
     """
 
     copy: Copy
@@ -59,8 +60,33 @@ def best_take_over(
     offered = largest_certificate(lefts)
     counting = [left for left in lefts if counts(left, offered)]
     best = max(usable, key=lambda c: (_heads_in(c.tree, counting), c.view, c.tree.size))
-    handover = make_handover(views, view, best.tree, [envelope for _, envelope in leaves.values()])
-    return TakeOver(best, handover, len(counting) - _heads_in(best.tree, counting))
+    lacking = [left for left in counting if not _heads_in(best.tree, [left])]
+    dropped = _dropped(views, lefts, lacking, [c.tree for c in usable])
+    envelopes = [envelope for auditor, (_, envelope) in leaves.items() if auditor not in dropped]
+    return TakeOver(best, make_handover(views, view, best.tree, envelopes), len(lacking))
+
+
+def _dropped(
+    views: Views, lefts: Sequence[Left], lacking: Sequence[Left], copies: Sequence[Tree]
+) -> frozenset[str]:
+    """SU24: whose Leaves the Handover does without, so far as a quorum stays.
+
+    First those whose entries nobody has handed in: of a head that is left out an auditor may get
+    the entries later, and then refuses the Handover for good.
+    """
+
+    def is_known(left: Left) -> bool:
+        return any(_heads_in(copy, [left]) for copy in copies)
+
+    offered, kept = largest_certificate(lefts), list(lefts)
+    for left in sorted(lacking, key=lambda left: (is_known(left), left.auditor)):
+        rest = [other for other in kept if other is not left]
+        largest = largest_certificate(rest)
+        # Without it heads would count again that a certificate of a later view has replaced.
+        is_needed = offered is not None and (largest is None or largest.view != offered.view)
+        if len(rest) >= views.charter.endorsement_quorum and not is_needed:
+            kept = rest
+    return frozenset(left.auditor for left in lefts) - {left.auditor for left in kept}
 
 
 def is_due(

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class BoardServiceStub:
     """A coordinator's board: where auditors leave their words for each other and for its successors (docs/spec/succession.md,
-    SU16 to SU19). It signs nothing, and whatever it hands out is checked by whoever reads it.
+    SU16 to SU19, SU23). It signs nothing, and whatever it hands out is checked by whoever reads it.
     """
 
     def __init__(self, channel):
@@ -56,11 +56,16 @@ class BoardServiceStub:
                 request_serializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.HandInRequest.SerializeToString,
                 response_deserializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.HandInResponse.FromString,
                 _registered_method=True)
+        self.GetCopy = channel.unary_unary(
+                '/fermata.wire.v1.BoardService/GetCopy',
+                request_serializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.GetCopyRequest.SerializeToString,
+                response_deserializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.GetCopyResponse.FromString,
+                _registered_method=True)
 
 
 class BoardServiceServicer:
     """A coordinator's board: where auditors leave their words for each other and for its successors (docs/spec/succession.md,
-    SU16 to SU19). It signs nothing, and whatever it hands out is checked by whoever reads it.
+    SU16 to SU19, SU23). It signs nothing, and whatever it hands out is checked by whoever reads it.
     """
 
     def PostWords(self, request, context):
@@ -91,6 +96,13 @@ class BoardServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCopy(self, request, context):
+        """Entries of the copy that an auditor has handed in, or of this coordinator's own. For auditors and coordinators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BoardServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -114,6 +126,11 @@ def add_BoardServiceServicer_to_server(servicer, server):
                     request_deserializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.HandInRequest.FromString,
                     response_serializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.HandInResponse.SerializeToString,
             ),
+            'GetCopy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCopy,
+                    request_deserializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.GetCopyRequest.FromString,
+                    response_serializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.GetCopyResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'fermata.wire.v1.BoardService', rpc_method_handlers)
@@ -124,7 +141,7 @@ def add_BoardServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class BoardService:
     """A coordinator's board: where auditors leave their words for each other and for its successors (docs/spec/succession.md,
-    SU16 to SU19). It signs nothing, and whatever it hands out is checked by whoever reads it.
+    SU16 to SU19, SU23). It signs nothing, and whatever it hands out is checked by whoever reads it.
     """
 
     @staticmethod
@@ -225,6 +242,33 @@ class BoardService:
             '/fermata.wire.v1.BoardService/HandIn',
             fermata_dot_wire_dot_v1_dot_board__service__pb2.HandInRequest.SerializeToString,
             fermata_dot_wire_dot_v1_dot_board__service__pb2.HandInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCopy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fermata.wire.v1.BoardService/GetCopy',
+            fermata_dot_wire_dot_v1_dot_board__service__pb2.GetCopyRequest.SerializeToString,
+            fermata_dot_wire_dot_v1_dot_board__service__pb2.GetCopyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class BoardServiceStub:
     """A coordinator's board: where auditors leave their words for each other and for its successors (docs/spec/succession.md,
-    SU16 to SU19). It signs nothing, and whatever it hands out is checked by whoever reads it.
+    SU16 to SU19, SU23). It signs nothing, and whatever it hands out is checked by whoever reads it.
     """
 
     @_typing.overload
@@ -43,11 +43,13 @@ class BoardServiceStub:
     """The root of the first entries of this coordinator's copy of the log. For auditors."""
     HandIn: _grpc.UnaryUnaryMultiCallable[_board_service_pb2.HandInRequest, _board_service_pb2.HandInResponse]
     """Hands in entries up to the head of the caller's Leave, in pieces. For auditors."""
+    GetCopy: _grpc.UnaryUnaryMultiCallable[_board_service_pb2.GetCopyRequest, _board_service_pb2.GetCopyResponse]
+    """Entries of the copy that an auditor has handed in, or of this coordinator's own. For auditors and coordinators."""
 
 @_typing.type_check_only
 class BoardServiceAsyncStub(BoardServiceStub):
     """A coordinator's board: where auditors leave their words for each other and for its successors (docs/spec/succession.md,
-    SU16 to SU19). It signs nothing, and whatever it hands out is checked by whoever reads it.
+    SU16 to SU19, SU23). It signs nothing, and whatever it hands out is checked by whoever reads it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -59,10 +61,12 @@ class BoardServiceAsyncStub(BoardServiceStub):
     """The root of the first entries of this coordinator's copy of the log. For auditors."""
     HandIn: _aio.UnaryUnaryMultiCallable[_board_service_pb2.HandInRequest, _board_service_pb2.HandInResponse]  # type: ignore[assignment]
     """Hands in entries up to the head of the caller's Leave, in pieces. For auditors."""
+    GetCopy: _aio.UnaryUnaryMultiCallable[_board_service_pb2.GetCopyRequest, _board_service_pb2.GetCopyResponse]  # type: ignore[assignment]
+    """Entries of the copy that an auditor has handed in, or of this coordinator's own. For auditors and coordinators."""
 
 class BoardServiceServicer(metaclass=_abc_1.ABCMeta):
     """A coordinator's board: where auditors leave their words for each other and for its successors (docs/spec/succession.md,
-    SU16 to SU19). It signs nothing, and whatever it hands out is checked by whoever reads it.
+    SU16 to SU19, SU23). It signs nothing, and whatever it hands out is checked by whoever reads it.
     """
 
     @_abc_1.abstractmethod
@@ -96,5 +100,13 @@ class BoardServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_board_service_pb2.HandInResponse, _abc.Awaitable[_board_service_pb2.HandInResponse]]:
         """Hands in entries up to the head of the caller's Leave, in pieces. For auditors."""
+
+    @_abc_1.abstractmethod
+    def GetCopy(
+        self,
+        request: _board_service_pb2.GetCopyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_board_service_pb2.GetCopyResponse, _abc.Awaitable[_board_service_pb2.GetCopyResponse]]:
+        """Entries of the copy that an auditor has handed in, or of this coordinator's own. For auditors and coordinators."""
 
 def add_BoardServiceServicer_to_server(servicer: BoardServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

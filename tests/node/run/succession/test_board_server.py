@@ -78,6 +78,8 @@ def test_a_refusal_comes_with_its_reason(here):
         ("lab", "lab-1", "GetPrefix"),
         ("lab", "lab-1", "HandIn"),
         ("observer", "eye", "HandIn"),
+        ("lab", "lab-1", "GetCopy"),
+        ("observer", "eye", "GetCopy"),
     ],
 )
 def test_who_may_not_call_what(here, role, party, method):
@@ -89,7 +91,7 @@ def test_who_may_not_call_what(here, role, party, method):
 
 def test_nobody_without_a_certificate_and_no_stranger(here):
     tls = here.world.authority.party("auditor", "mallory")
-    for method in ("PostWords", "GetBoard", "GetPrefix", "HandIn"):
+    for method in ("PostWords", "GetBoard", "GetPrefix", "HandIn", "GetCopy"):
         with here.world.channel(tls) as channel, pytest.raises(grpc.RpcError) as caught:
             call(channel, method, service=SERVICE)
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
@@ -180,7 +182,8 @@ def test_su19_pieces_come_in_order_and_a_gap_is_not_taken(folder):
     assert hand_in(folder, offset=3, leaves=ENTRIES[38:]).have == 2
     assert hand_in(folder, offset=2, start=34, leaves=ENTRIES[37:]).have == 0
     assert hand_in(folder, offset=2, leaves=ENTRIES[37:]).is_whole
-    assert hand_in(folder, offset=5, leaves=[]).have == 0
+    # Whoever asks at the next turn learns that nothing is missing.
+    assert hand_in(folder, offset=5, leaves=[]) == wire.HandInResponse(have=5, is_whole=True)
 
 
 def test_su19_a_new_copy_takes_the_place_of_the_last(folder):

@@ -15,6 +15,7 @@ from fermata.node.run.assembly import Base
 from fermata.node.run.loop import Wake
 from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.run.succession.coordinators import Coordinators, LeaderLog, Place
+from fermata.node.run.succession.copies import AskingForCopies
 from fermata.node.run.succession.exchange import Exchange, Own
 from fermata.node.run.succession.following import Following
 from fermata.node.run.succession.reading import Reading
@@ -121,7 +122,8 @@ class World:
         # Of its base it needs the copy and the log of events alone.
         base = Base(None, telemetry, self.stack, None, None, None, replica)
         log = LeaderLog(ways.leader(replica.state.view).log)
-        return Following(base, ways, log, exchange, own), told
+        asking = AskingForCopies(lambda: False, lambda: None)
+        return Following(base, ways, log, exchange, asking, own), told
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.succession.crossing import common, read_offer
 from fermata.protocol.roles.succession.taking_over import take_over
 from fermata.protocol.succession.board import open_words
+from fermata.protocol.succession.following import reaches
 from fermata.protocol.succession.leave import seal_leave
 from fermata.protocol.succession.views import Views, leader
 from fermata.protocol.verify.bundle import build_bundle, sealed_wanted
@@ -99,6 +100,38 @@ def test_su9_auditors_wait_for_what_a_handover_leaves_out_and_whoever_has_it_ref
     assert leaver is not None
     run.turn(1, 1000)
     assert run.drivers["auditor-1"].replica.state.view == 0
+
+
+def test_su23_whoever_gets_the_entries_from_another_auditor_refuses_for_good() -> None:
+    run = SuccessionRun(succession="succession_s = 172800\nconflict_s = 86400\n")
+    run.turn(3)
+    run.cut |= {
+        (name, COORDINATOR) for name in ("auditor-2", "auditor-3", "auditor-4", "successor-1")
+    }
+    run.turn(1)
+    run.down.add(COORDINATOR)
+    while len(run.leaves_for(1)) < 4:
+        run.turn(1)
+    run.take_over("successor-1", 1)
+    run.turn(1, 1000)
+    source, reader = run.drivers["auditor-1"], run.drivers["auditor-2"]
+    assert source.leaver is not None
+    assert reader.leaver is not None
+    # While it waits it asks for the one head that the Handover leaves out.
+    ((want, kept),) = reader.leaver.wanted
+    assert (want.auditor, want.head.size) == ("auditor-1", source.replica.tree.size)
+    leaves = run.stores["auditor-1"].leaves(want.start, want.head.size)
+    assert reaches(want, kept, leaves)
+    reader.leaver.hear((), {want})
+    run.turn(2)
+    run.turn(2, 1000)
+    assert reader.replica.state.view == 0
+    assert run.drivers["auditor-3"].replica.state.view == 1
+    # What it was given is gone with a restart, and its answer is not.
+    leaver = run.restart("auditor-2").leaver
+    assert leaver is not None
+    run.turn(1, 1000)
+    assert run.drivers["auditor-2"].replica.state.view == 0
 
 
 def test_su13_nobody_but_auditors_goes_where_no_quorum_goes(run: SuccessionRun) -> None:

@@ -7,6 +7,7 @@ from fermata.errors import TransportError
 from fermata.log.checkpoint import Checkpoint
 from fermata.log.merkle import Tree
 from fermata.node.rpc.client import GrpcLog
+from fermata.protocol.roles.replica import READ_COUNT
 from fermata.wire.v1 import board_service_pb2 as wire
 
 SERVICE = wire.DESCRIPTOR.services_by_name["BoardService"].full_name
@@ -47,17 +48,33 @@ class BoardClient:
         if self.prefix(head.size).root == head.root:
             return False
         start = self._common(tree, head.size)
-        sent = 0
-        while True:
+        # Without entries this asks how many it has, which after the first turn are all.
+        request = wire.HandInRequest(view=view, start=start, offset=head.size - start)
+        answer = self.connection.ask("HandIn", request, wire.HandInResponse, SERVICE)
+        while not answer.is_whole:
+            sent = answer.have
+            if not 0 <= sent < head.size - start:
+                raise TransportError("SERVER_FAULT", "board: must have fewer entries than sent")
             piece = _piece(leaves, start + sent, head.size)
             request = wire.HandInRequest(view=view, start=start, offset=sent, leaves=piece)
             answer = self.connection.ask("HandIn", request, wire.HandInResponse, SERVICE)
-            if answer.is_whole:
-                return True
             # A board that was started again has none of it.
-            if not 0 < answer.have <= head.size - start or answer.have == sent:
+            if not answer.is_whole and answer.have <= sent:
                 raise TransportError("SERVER_FAULT", "board: lost the entries; hand them in again")
-            sent = answer.have
+        return True
+
+    def copy(
+        self, auditor: str, head: Checkpoint, start: int, count_max: int = READ_COUNT
+    ) -> list[bytes]:
+        """Entries from ``start`` on of a copy that ends at a head; none is checked.
+
+        Raises Refusal NO_COPY if the coordinator has none.
+        """
+        request = wire.GetCopyRequest(
+            auditor=auditor, size=head.size, root=head.root, start=start, count_max=count_max
+        )
+        answer = self.connection.ask("GetCopy", request, wire.GetCopyResponse, SERVICE)
+        return list(answer.leaves)
 
     def _common(self, tree: Tree, size: int) -> int:
         """How many first entries the coordinator has in common with the caller, at most ``size``.

@@ -1,15 +1,16 @@
 """The board of a coordinator, durable: the words of the parties, as a file for each (SU18).
 
 board/<party>.words      the canonical BoardWords of an auditor; of all others together, others
-board/<auditor>.copy     entries that it has handed in
+board/<auditor>.copy     entries that were handed in, up to the head of its Leave
 """
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
-from fermata.errors import InvalidEncoding
+from fermata.errors import InvalidEncoding, Refusal
 from fermata.log.merkle import Tree
 from fermata.node.files import SECRET_MODE, ensure_directory, read_file, write_atomic
 from fermata.node.run.succession.handed_in import HandedCopies, HandedCopy
@@ -18,6 +19,7 @@ from fermata.protocol.succession.leave import Left
 from fermata.protocol.succession.views import Views
 from fermata.protocol.wire.codec import decode, encode
 from fermata.protocol.wire.envelope import unseal
+from fermata.protocol.wire.submission import leaves_that_fit
 from fermata.wire.v1 import board_service_pb2 as wire
 from fermata.wire.v1.succession_pb2 import Leave
 
@@ -40,12 +42,14 @@ class BoardFolder:
     """Keeps a board. Thread-safe; one process at a time.
 
     ``views``: those of the charter in force. ``standing``: of the coordinator's own copy of the
-    log. ``on_news`` is called after words or a copy were kept.
+    log; ``own_leaves`` gives leaves of it from its first argument to the one before its second.
+    ``on_news`` is called after words or a copy were kept.
     """
 
     folder: Path
     views: Callable[[], Views]
     standing: Callable[[], LogStanding]
+    own_leaves: Callable[[int, int], list[bytes]]
     on_news: Callable[[], None] = lambda: None
     copies: HandedCopies = field(init=False)
 
@@ -99,11 +103,50 @@ class BoardFolder:
         """Takes a piece of an auditor's copy. Raises as ``HandedCopies.take`` does."""
         with self._lock:
             left, envelope = self.leaves(request.view).get(caller, (None, b""))
-            note = decode(Leave, unseal(envelope).payload).head.note if left is not None else b""
-            answer = self.copies.take(caller, left, note, self.standing().tree, request)
-        if answer.is_whole:
+        return self.take_copy(caller, left, envelope, request)
+
+    def take_copy(
+        self, auditor: str, left: Left | None, envelope: bytes, request: wire.HandInRequest
+    ) -> wire.HandInResponse:
+        """Takes a piece of a copy up to the head of an auditor's Leave, whoever brings it: ``left``
+        in its ``envelope``, which holds. Raises as ``HandedCopies.take`` does.
+        """
+        note = decode(Leave, unseal(envelope).payload).head.note if left is not None else b""
+        with self._lock:
+            answer = self.copies.take(auditor, left, note, self.standing().tree, request)
+        # Without leaves it was a question, and brought nothing.
+        if answer.is_whole and request.leaves:
             self.on_news()
         return answer
+
+    def copy(self, request: wire.GetCopyRequest) -> wire.GetCopyResponse:
+        """Entries up to a head that an auditor's Leave shows. Raises Refusal NO_COPY, RANGE."""
+        tree, size, root = self.standing().tree, request.size, request.root
+        # SU23.1: a reader would take an empty answer for the end of the copy.
+        if request.start > size:
+            raise Refusal("RANGE", f"board: the head has {size} entries, got {request.start}")
+        with self._lock:
+            whole = next((c for c in self.copies.whole() if c.auditor == request.auditor), None)
+        read: Callable[[int, int], list[bytes]]
+        if 0 < size <= tree.size and tree.root(size) == root:
+            read = self.own_leaves
+        # SU23.2: entries of another head are of no use.
+        elif whole is None or (whole.head.size, whole.head.root) != (size, root):
+            raise Refusal("NO_COPY", f"board: has no entries up to that head of {request.auditor}")
+        else:
+            read = self._read_of(whole)
+        stop = min(request.start + request.count_max, size)
+        return wire.GetCopyResponse(leaves=leaves_that_fit(read, request.start, stop))
+
+    def _read_of(self, copy: HandedCopy) -> Callable[[int, int], list[bytes]]:
+        """Reads a copy that was handed in, after the entries of this log that it goes on from."""
+
+        def read(start: int, stop: int) -> list[bytes]:
+            middle = min(max(start, copy.start), stop)
+            own = self.own_leaves(start, middle) if start < middle else []
+            return [*own, *islice(copy.leaves(max(0, middle - copy.start)), stop - middle)]
+
+        return read
 
     def whole_copies(self) -> list[HandedCopy]:
         """The copies that have been handed in whole, by auditor."""

@@ -13,6 +13,7 @@ from fermata.types import Role
 from fermata.wire.v1 import board_service_pb2 as wire
 
 _AUDITORS = frozenset({Role.AUDITOR.value})
+_WITH_COPIES = frozenset({Role.AUDITOR.value, Role.COORDINATOR.value})
 #: Roles of the roster: there are so many of them, and no more.
 _PARTIES = frozenset({"lab", "auditor", "member", "coordinator"})
 
@@ -35,10 +36,14 @@ def board_handler(board: BoardFolder, guard: Guard) -> grpc.GenericRpcHandler:
     def hand_in(caller: Identity, request: wire.HandInRequest) -> Message:
         return board.hand_in(caller.id, request)
 
+    def copy(caller: Identity, request: wire.GetCopyRequest) -> Message:
+        return board.copy(request)
+
     methods = {
         "PostWords": guard.call("PostWords", _PARTIES, post, wire.PostWordsRequest),
         "GetBoard": guard.call("GetBoard", EVERY_ROLE, read, wire.GetBoardRequest),
         "GetPrefix": guard.call("GetPrefix", _AUDITORS, prefix, wire.GetPrefixRequest),
         "HandIn": guard.call("HandIn", _AUDITORS, hand_in, wire.HandInRequest),
+        "GetCopy": guard.call("GetCopy", _WITH_COPIES, copy, wire.GetCopyRequest),
     }
     return grpc.method_handlers_generic_handler(SERVICE, methods)

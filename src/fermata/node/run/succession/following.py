@@ -11,6 +11,7 @@ from fermata.node.run.assembly import Base
 from fermata.node.run.loop import Wake
 from fermata.node.run.parts import clock_ms, connect, entropy
 from fermata.node.run.succession.coordinators import Claim, Coordinators, LeaderLog, Place
+from fermata.node.run.succession.copies import AskingForCopies
 from fermata.node.run.succession.exchange import Exchange, Own, pause_s
 from fermata.node.run.succession.standing import views_of
 from fermata.protocol.charter.roster import SuccessionTerms
@@ -69,6 +70,7 @@ class Following:
     ways: Coordinators
     log: LeaderLog
     exchange: Exchange
+    asking: AskingForCopies
     _own: list[Own] = field(default_factory=list)
     _heard: tuple[int, list[BoardWords]] = field(default=(0, []), init=False)
 
@@ -89,6 +91,8 @@ class Following:
         if leaver is not None and heard != self._heard:
             leaver.hear(heard[1])
             self._heard = heard
+        if leaver is not None and (got := self.asking.want(leaver.wanted)):
+            leaver.hear((), got)
         if leaver is not None:
             # What boards said is heard by now, so that nothing is said before it (SU11.1).
             leaver.is_asking = not has_asked
@@ -152,6 +156,7 @@ def _open_following(base: Base, wake: Wake, terms: SuccessionTerms) -> Following
     def refused(coordinator: str, reason: str) -> None:
         telemetry.event("board_refused", party=coordinator, reason=reason)
 
+    asking = AskingForCopies(wake.stopping.is_set, wake.now)
     exchange = Exchange(
         ways.places,
         lambda: views_of(replica),
@@ -161,9 +166,10 @@ def _open_following(base: Base, wake: Wake, terms: SuccessionTerms) -> Following
         clock_ms,
         wake.now,
         refused,
+        also=asking.ask,
     )
     base.stack.callback(exchange.stop)
     base.stack.callback(ways.close)
     log = LeaderLog(ways.leader(replica.state.view).log)
     exchange.start()
-    return Following(base, ways, log, exchange, own)
+    return Following(base, ways, log, exchange, asking, own)

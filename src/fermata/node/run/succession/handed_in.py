@@ -1,4 +1,4 @@
-"""Entries that auditors hand to a coordinator that is to go on: SU19."""
+"""Entries that auditors hand to coordinators, of which one is to go on: SU19 and SU23."""
 
 import os
 from collections.abc import Iterator
@@ -18,6 +18,8 @@ from fermata.wire.v1 import board_service_pb2 as wire
 #: What one auditor may hand in, in bytes.
 COPY_BYTES_MAX = 1024 * 1024 * 1024
 _LENGTH_BYTES = 4
+#: Of every so many entries of a copy it is known where in the file they begin.
+_MARK_ENTRIES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,20 @@ class HandedCopy:
     note: bytes
     start: int
     file: Path
+    marks: tuple[int, ...] = (0,)
 
-    def leaves(self) -> Iterator[bytes]:
-        """The entries after ``start``, as they were checked when they came."""
+    def leaves(self, first: int = 0) -> Iterator[bytes]:
+        """The entries after ``start``, without the ``first`` of them, as they were checked when
+        they came."""
+        mark = min(first // _MARK_ENTRIES, len(self.marks) - 1)
+        before = first - mark * _MARK_ENTRIES
         with self.file.open("rb") as file:
+            file.seek(self.marks[mark])
             while length := file.read(_LENGTH_BYTES):
-                yield file.read(int.from_bytes(length, "big"))
+                leaf = file.read(int.from_bytes(length, "big"))
+                if before == 0:
+                    yield leaf
+                before = max(0, before - 1)
 
 
 @dataclass(slots=True)
@@ -50,6 +60,7 @@ class _Part:
     have: int
     bytes: int
     tree: Frontier
+    marks: list[int]
 
 
 @dataclass(eq=False)
@@ -104,9 +115,13 @@ class HandedCopies:
                 f"copy: must go on after at most {min(own.size, left.head.size)} entries, got"
                 f" {request.start}",
             )
+        whole = self._whole.get(auditor)
+        # An auditor comes at each turn, with a copy that was kept long ago.
+        if request.offset and whole and (whole.head, whole.start) == (left.head, request.start):
+            return wire.HandInResponse(have=left.head.size - whole.start, is_whole=True)
         if request.offset == 0:
             tree = own.frontier(request.start)
-            self._parts[auditor] = _Part(left, note, request.start, 0, 0, tree)
+            self._parts[auditor] = _Part(left, note, request.start, 0, 0, tree, [])
             self._file(auditor).unlink(missing_ok=True)
         part = self._parts.get(auditor)
         if part is None or (part.left, part.start) != (left, request.start):
@@ -130,8 +145,10 @@ class HandedCopies:
             )
         self._write(auditor, leaves)
         for leaf in leaves:
+            if part.have % _MARK_ENTRIES == 0:
+                part.marks.append(part.bytes)
             part.tree = part.tree.after(leaf_hash(leaf))
-        part.have, part.bytes = part.have + len(leaves), size
+            part.have, part.bytes = part.have + 1, part.bytes + _LENGTH_BYTES + len(leaf)
         if part.start + part.have < head.size:
             return wire.HandInResponse(have=part.have)
         del self._parts[auditor]
@@ -143,7 +160,7 @@ class HandedCopies:
         path = self.folder / f"{auditor}.copy"
         self._keep(auditor, path)
         self._whole[auditor] = HandedCopy(
-            auditor, part.left.head_view, head, part.note, part.start, path
+            auditor, part.left.head_view, head, part.note, part.start, path, tuple(part.marks)
         )
         return wire.HandInResponse(have=part.have, is_whole=True)
 

@@ -21,6 +21,7 @@ from fermata.node.run.serving import (
 from fermata.node.run.succession.board_folder import BoardFolder
 from fermata.node.run.succession.board_service import board_handler
 from fermata.node.run.succession.coordinators import Coordinators, Place
+from fermata.node.run.succession.copies import GatheringCopies
 from fermata.node.run.succession.exchange import Exchange, pause_s
 from fermata.node.run.succession.following import cross
 from fermata.node.run.succession.mirror import MirrorLog
@@ -43,6 +44,7 @@ def open_board(base: Base, wake: Wake) -> BoardFolder:
         base.config.data / BOARD,
         lambda: views_of(replica),
         lambda: standing_of(replica),
+        replica.leaves,
         wake.now,
     )
 
@@ -78,6 +80,12 @@ def open_exchange(
     me, replica = base.config.text.party, base.replica
     others = [node for node in terms.nodes if node.coordinator != me]
     ways = Coordinators(base.config, base.tls, others)
+    gathering = GatheringCopies(me, board, lambda: exchange.heard())
+
+    def visited(place: Place) -> None:
+        gathering.ask(place)
+        also(place)
+
     exchange = Exchange(
         ways.places,
         lambda: views_of(replica),
@@ -87,7 +95,7 @@ def open_exchange(
         clock_ms,
         wake.now,
         local=lambda: list(board.all().words),
-        also=also,
+        also=visited,
     )
     base.stack.callback(exchange.stop)
     base.stack.callback(ways.close)

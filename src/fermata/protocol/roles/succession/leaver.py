@@ -4,7 +4,7 @@ What it signs is durable before anybody sees it. What others say comes in by ``h
 says itself goes out by ``words``; how they travel is not known here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from fermata.protocol.succession.board import (
     open_words,
 )
 from fermata.protocol.succession.certificate import make_certificate
-from fermata.protocol.succession.following import Answer, answer_to
+from fermata.protocol.succession.following import Answer, Wanted, answer_to, wanted_by
 from fermata.protocol.succession.handover import HandedOver
 from fermata.protocol.succession.leave import seal_leave
 from fermata.protocol.succession.leaving import OwnLeave, Watched, leaving
@@ -54,7 +54,10 @@ class Leaver:
         self._watched = Watched(replica.state.view, outside.clock_ms())
         self._beat, self._grown = 0, 0
         self._heard: dict[str, Words] = {}
-        self._copies: dict[str, Tree] = {}
+        #: SU23: of which heads the entries are asked for, each with a tree of those before; and of
+        #: which they have come.
+        self.wanted: tuple[tuple[Wanted, Tree], ...] = ()
+        self._got: set[Wanted] = set()
         #: SU11.1: while its node asks the boards, after a start, what it has said before.
         self.is_asking = False
         self._recalled: HeadSeen | None = None
@@ -139,10 +142,10 @@ class Leaver:
         made = [c for c in (own, kept) if c is not None]
         return max(made, key=lambda c: (c.view, c.size), default=None)
 
-    def hear(self, said: Iterable[BoardWords], copies: Mapping[str, Tree] | None = None) -> None:
+    def hear(self, said: Iterable[BoardWords], got: Iterable[Wanted] = ()) -> None:
         """Takes what boards have told of others; words that do not hold count for nothing.
 
-        ``copies``: trees of others' copies of the log, which were checked against heads of theirs.
+        ``got``: of the heads that are ``wanted``, those whose entries have come and ``reaches``.
         """
         for words in said:
             with suppress(VerificationError, IdentityError):
@@ -151,7 +154,7 @@ class Leaver:
                     self._recall(words, opened)
                 else:
                     self._keep(words.party, opened)
-        self._copies |= copies or {}
+        self._got.update(got)
 
     def _recall(self, said: BoardWords, opened: Words) -> None:
         """SU11.2: takes back what it has said itself, and what its store does not have any more.
@@ -290,12 +293,15 @@ class Leaver:
         certificates = [w.certificate for w in self._heard.values() if w.certificate is not None]
         own = self._certificate()
         certificates += [own] if own is not None else []
-        copies = [self._replica.tree, *self._copies.values()]
+        self.wanted = ()
         for handed in offer.handovers:
             first_ms, has_refused = self._first_read(offer.tree.leaf(handed.start).hex(), handed)
             waited_ms = self._outside.clock_ms() - first_ms
             kept = offer.tree.first(handed.start)
-            answer = answer_to(handed, kept, certificates, copies, waited_ms, terms.conflict_ms)
+            copy, got = self._replica.tree, self._got
+            answer = answer_to(handed, kept, certificates, copy, got, waited_ms, terms.conflict_ms)
+            if answer == Answer.WAITS:
+                self.wanted += tuple((want, kept) for want in wanted_by(handed, kept))
             if answer == Answer.REFUSES and not has_refused:
                 self._note(offer.tree.leaf(handed.start).hex(), first_ms, Answer.REFUSES)
             if has_refused or answer != Answer.FOLLOWS:
