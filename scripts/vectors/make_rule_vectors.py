@@ -74,6 +74,8 @@ def case_json(name: str, case: Case) -> dict[str, Any]:
         found["figures"] = list(case.figures)
     if case.shares:
         found["shares"] = list(case.shares)
+    if case.able:
+        found["able"] = list(case.able)
     if case.waiting:
         found["waiting"] = list(case.waiting)
     told = history(rules_of(case.rules), facts_of_case(found))

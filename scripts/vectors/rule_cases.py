@@ -7,6 +7,8 @@ from fractions import Fraction
 from harness.deployments import PAUSE_TABLE
 from harness.protocol.rule_texts import ACCELERATING, GROWING, leaf, rule
 
+#: A charter with drills, in which all its auditors take part.
+DRILLS = "[drills]\nevery_s = 86400\nanswer_s = 3600\n"
 Results = Mapping[str, str] | None
 Value = str | int | Fraction | None
 
@@ -17,7 +19,8 @@ class Case:
 
     ``waiting``: numbers of rounds without results that are closed and have not ended. ``figures``:
     of each round, by lab in its sums, the round of its figure. ``shares``: of each round, by lab
-    that has reported, whether its report shows that it is within its share.
+    that has reported, whether its report shows that it is within its share. ``able``: of each
+    round, how many auditors could open in the newest drill before its close.
     """
 
     of: str
@@ -27,6 +30,7 @@ class Case:
     waiting: Sequence[int] = ()
     figures: Sequence[Mapping[str, int] | None] = ()
     shares: Sequence[Mapping[str, bool]] = ()
+    able: Sequence[int | None] = ()
 
 
 def series(*values: Value, name: str = "x sum") -> list[Results]:
@@ -247,6 +251,18 @@ CASES = {
             "a1 a2 b c", "a1! a2 b c", "a1! a2! b c", "a1 a2! b! c", "a1 a2 c!", "a1 a2 b c", "c",
         ),
     ),
+    "auditors that could open": Case(
+        "RU12 RU5",
+        leaf("hot", above="400")
+        + rule("reserve", kind="able", below="3")
+        + rule("lasting", kind="able", below="3", for_rounds=2, unknown="skips")
+        + rule("blind", kind="able", below="1", unknown="holds")
+        + rule("either", any_of=["hot", "reserve"])
+        + DRILLS,
+        series(100, 110, None, 120, 130, 500, 140, 150),
+        waiting=[3],
+        able=[None, 3, 2, 2, None, 1, 0, 3],
+    ),
     "one slope through several sets": Case(
         "RU7 RU6b",
         BOTH_WAYS,
@@ -415,6 +431,16 @@ REFUSED = (
     ("RU3", rule("a", kind="beyond-share", panel="p", above="1")),
     ("RU3", rule("a", kind="beyond-share", panel="p", at_least="7")),
     ("RU3", rule("a", kind="beyond-share", panel="p", below="0")),
+    ("RU12", rule("a", kind="able", below="3")),
+    ("RU12", rule("a", kind="able", below="4") + DRILLS),
+    ("RU12", rule("a", kind="able", below="0") + DRILLS),
+    ("RU12", rule("a", kind="able", below="1.5") + DRILLS),
+    ("RU12", rule("a", kind="able", at_most="2") + DRILLS),
+    ("RU12", rule("a", kind="able", at_least="2") + DRILLS),
+    ("RU2", rule("a", kind="able") + DRILLS),
+    ("RU2", rule("a", kind="able", panel="p", below="2") + DRILLS),
+    ("RU2", leaf("a", kind="able", below="2") + DRILLS),
+    ("RU2", rule("a", kind="able", below="2", over_rounds=2) + DRILLS),
     ("RU3", leaf("a", **{**GROWING, "above": "-1"})),
     ("RU3", leaf("a", **DOUBLING, above="0")),
     ("RU3", leaf("a", **BENT, below="2")),

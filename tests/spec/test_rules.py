@@ -109,6 +109,7 @@ def test_the_pages_rules_written_again_say_the_same(name):
         sums_by_period(case),
         ages_by_period(case),
         case.get("shares") or [{}] * len(case["rounds"]),
+        case.get("able") or [None] * len(case["rounds"]),
         VECTORS["quantiles"],
     )
     assert [[[h, run] for h, run, _ in row] for row in told] == [
@@ -144,7 +145,7 @@ def test_the_simulators_second_opinion_says_the_same(name):
 def test_every_rule_about_values_has_a_case():
     shown = {of for case in (*VECTORS["cases"], *VECTORS["refused"]) for of in case["of"]}
     # RU10 is floating point, and no part of a charter's validity.
-    wanted = {f"RU{n}" for n in range(1, 10)} | {"RU5a", "RU6a", "RU6b", "PA1"}
+    wanted = {f"RU{n}" for n in range(1, 10)} | {"RU5a", "RU6a", "RU6b", "RU12", "PA1"}
     assert shown == wanted
     assert all(f"{of}. " in PAGE for of in shown - {"PA1"})
     said = {holds for case in VECTORS["cases"] for row in case["verdicts"] for holds, _, _ in row}

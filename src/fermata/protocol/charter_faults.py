@@ -102,7 +102,11 @@ def _check_measures(source: TomlSource, text: CharterText) -> None:
     with source.part():
         _, dues = read_tiers_and_dues(source, text, panels)
         check_limits(source, metrics, terms, dues)
-    rules = _whole(source, lambda: read_rules(source, text.rule, panels, terms.dominance_start))
+    drilled = len(text.auditor) if text.drills is not None else 0
+    rules = _whole(
+        source,
+        lambda: read_rules(source, text.rule, panels, terms.dominance_start, drilled),
+    )
     read_pause_terms(source, text.pause, rules, bool(text.duty))
 
 

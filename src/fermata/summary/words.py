@@ -11,7 +11,7 @@ from fractions import Fraction
 from fermata.protocol.charter.dues import Dues
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.charter.rules.trigger_rules import NO_RESULT, SILENT, Rule
+from fermata.protocol.charter.rules.trigger_rules import ABLE, NO_RESULT, SILENT, Rule
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.judgement import RuleVerdict
@@ -265,6 +265,8 @@ def rule_text(rule: Rule) -> str:
         return f"{rule.kind.replace('_', ' ')} {', '.join(rule.parts)}"
     if rule.kind == NO_RESULT:
         return f"rounds in a row without a result of {rule.panel}, {limit_text(rule)}"
+    if rule.kind == ABLE:
+        return f"auditors that could open in the newest drill, {limit_text(rule)}"
     over = f" over {count_text(rule.over_rounds, 'round')}" if rule.over_rounds > 1 else ""
     if rule.panel:
         what = f"silent{over}" if rule.kind == SILENT else "beyond their share"

@@ -36,12 +36,13 @@ def round_of(
     figures: dict[str, int],
     is_waiting: bool = False,
     shares: dict[str, bool] | None = None,
+    able: int | None = None,
 ) -> Round:
     """A round that was opened with these results, or refused, or that waits for its opening.
 
     ``figures``: by lab, the round of its figure that stands; a lab's organisation is the first
     letter of its name. ``shares``: by lab that has reported, whether its report shows that it is
-    within its share.
+    within its share. ``able``: how many auditors could open in the newest drill before its close.
     """
     part = ReportPart(PANEL, (), b"")
     reports = {
@@ -63,6 +64,7 @@ def round_of(
         {lab: lab[0] for lab in LABS},
         {PANEL: figures},
         {PANEL: PanelStanding(standing, figures)},
+        able=able,
     )
     found = tuple(Result(*key_of(n), Fraction(v), v) for n, v in (results or {}).items())
     opening = Opening(3 * number + 1, {}, found, {PANEL: ()}, {}) if results else None
@@ -80,10 +82,11 @@ def facts_of_case(case: dict[str, Any]) -> Sequence[RoundFacts]:
     periods = case.get("periods") or [str(n) for n in range(1, count + 1)]
     figures = case.get("figures") or [{"a": n} for n in range(1, count + 1)]
     waiting, shares = case.get("waiting", []), case.get("shares") or [None] * count
+    able = case.get("able") or [None] * count
     rounds = [
-        round_of(number, period, results, own or {}, number in waiting, told)
-        for number, (period, results, own, told) in enumerate(
-            zip(periods, case["rounds"], figures, shares, strict=True), 1
+        round_of(number, period, results, own or {}, number in waiting, told, could)
+        for number, (period, results, own, told, could) in enumerate(
+            zip(periods, case["rounds"], figures, shares, able, strict=True), 1
         )
     ]
     return facts_of(rounds, QUORUM, lambda _: CHARTER)

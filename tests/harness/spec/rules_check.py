@@ -195,8 +195,16 @@ def beyond_share(rule, shares):
     return COMPARISONS[word](count, limit), count
 
 
-def leaf_now(rule, rounds, sums, ages, shares, quantiles):
+def able_now(rule, count):
+    """RU12: ``count`` is of the newest drill before the close, None if there was none."""
+    word, limit = comparison_of(rule)
+    return (None, None) if count is None else (COMPARISONS[word](count, limit), Fraction(count))
+
+
+def leaf_now(rule, rounds, sums, ages, shares, able, quantiles):
     """What the last round by itself says, and the value that is compared (not for fits)."""
+    if rule["kind"] == "able":
+        return able_now(rule, able[len(rounds) - 1])
     if rule["kind"] == "beyond-share":
         return beyond_share(rule, shares[: len(rounds)])
     if rule["kind"] == "silent":
@@ -270,12 +278,13 @@ def joined_now(rule, said):
     return None if None in parts else not decisive, value
 
 
-def history(rules, rounds, sums, ages, shares, quantiles):
+def history(rules, rounds, sums, ages, shares, able, quantiles):
     """For each round, for each rule: whether it holds (None: unknown), its run, and the value.
 
     ``sums``: for each round with results, the labs in its sums and the mean time of their figures;
     ``ages``: for each round, by organisation, how old its oldest figure is; ``shares``: for each
-    round, by lab that has reported, whether its report shows that it is within its share.
+    round, by lab that has reported, whether its report shows that it is within its share; ``able``:
+    for each round, how many auditors could open in the newest drill before its close.
     """
     runs, told = {rule["id"]: 0 for rule in rules}, []
     for end in range(1, len(rounds) + 1):
@@ -283,7 +292,7 @@ def history(rules, rounds, sums, ages, shares, quantiles):
         for rule in rules:
             is_leaf = "kind" in rule
             now, value = (
-                leaf_now(rule, rounds[:end], sums, ages, shares, quantiles)
+                leaf_now(rule, rounds[:end], sums, ages, shares, able, quantiles)
                 if is_leaf
                 else joined_now(rule, said)
             )

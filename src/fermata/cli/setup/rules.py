@@ -7,6 +7,7 @@ from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import with_parts
 from fermata.protocol.charter.rules.trigger_rules import (
+    ABLE,
     ACCELERATION,
     BEYOND_SHARE,
     CHANGE,
@@ -122,6 +123,9 @@ def rule_text(rule: Rule) -> str:
     if rule.kind == NO_RESULT:
         rounds = f"{rule.limit_text} rounds in a row or more"
         return f"{rule.id}: {rounds} bring no result of panel {rule.panel}, for any reason{run}"
+    if rule.kind == ABLE:
+        what = "auditors that could open in the newest drill before the round's close"
+        return f"{rule.id}: the number of {what} is {limit_text(rule)}{run}"
     what = f"{rule.id}: the {rule.statistic} of {rule.metric}"
     limit = limit_text(rule)
     window = f"over {rule.over_rounds} rounds"

@@ -352,7 +352,8 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     panels = read_panels(source, text, metrics, terms)
     tiers_by_lab, dues = read_tiers_and_dues(source, text, panels)
     check_limits(source, metrics, terms, dues)
-    rules = read_rules(source, text.rule, panels, terms.dominance_start)
+    drilled = len(text.auditor) if text.drills is not None else 0
+    rules = read_rules(source, text.rule, panels, terms.dominance_start, drilled)
     pause = read_pause_terms(source, text.pause, rules, bool(text.duty))
     return Charter(
         sha256=hashlib.sha256(data).digest(),

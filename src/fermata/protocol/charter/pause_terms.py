@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from fermata.protocol.charter.rules.trigger_rules import (
+    ABLE,
     CHANGE,
     DOUBLING,
     FITS,
@@ -96,6 +97,7 @@ def read_pause_terms(
     terms = read_pause(source, text, rules)
     check_lift(source, rules, terms.lift)
     check_opposed(source, "pause.lift", rules, terms.triggers, terms.lift)
+    check_no_drill(source, rules, (*terms.triggers, terms.lift))
     return terms
 
 
@@ -261,6 +263,17 @@ def check_lift(
             )
         if rule.kind == NO_RESULT:  # RU9.2: a round of which nothing comes out does not lift.
             source.fail(f"rule[{index}].kind", f"must not be {NO_RESULT} in a rule of the lift")
+
+
+def check_no_drill(source: TomlSource, rules: Sequence[Rule], ids: Sequence[str]) -> None:
+    """Checks that no rule of the pause, ``ids`` and all that these join, reads a drill.
+
+    Raises ConfigError with the line.
+    """
+    for index, rule in with_parts(rules, ids):
+        # RU12.3: auditors that keep silent in a drill would pull the pause, or keep it.
+        if rule.kind == ABLE:
+            source.fail(f"rule[{index}].kind", f"must not be {ABLE} in a rule of the pause")
 
 
 def check_opposed(

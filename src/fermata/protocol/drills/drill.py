@@ -3,7 +3,7 @@
 Normative text: docs/spec/keys.md, K36 to K38.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
 
@@ -98,3 +98,18 @@ class Drill:
         # Where two sets of parts agree, each with itself alone, nobody can tell which is right.
         is_plain = 0 < self.agreeing == len(self.parts) - len(self.wrong)
         return DrillOutcome.ABLE if is_plain else DrillOutcome.UNPROVEN
+
+
+def newest_told(drills: Sequence[Drill], epoch_id: bytes) -> Drill | None:
+    """The newest drill that says something, one that has ended and was not cut; None if there is
+    none, or if it is of another epoch of the key than the one in force."""
+    ended = [d for d in drills if d.phase == DrillPhase.ENDED and not d.is_cut]
+    return ended[-1] if ended and ended[-1].epoch_id == epoch_id else None
+
+
+def able_count(drills: Sequence[Drill], epoch_id: bytes) -> int | None:
+    """How many auditors showed in that drill that they could open (RU12); None without one."""
+    drill = newest_told(drills, epoch_id)
+    if drill is None:
+        return None
+    return sum(drill.outcome(auditor) == DrillOutcome.ABLE for auditor in drill.auditors)

@@ -11,6 +11,7 @@ from fermata.crypto.paillier import ciphertexts_from_bytes
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.drills.drill import able_count
 from fermata.protocol.fold.disclosure import cohorts_of
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.proofs import proven_round
@@ -263,6 +264,7 @@ def close_round(
         standing=standing.panels,
         unchanged=standing.unchanged,
         unconsenting=not_consenting(state),
+        able=able_count(state.drills, key.epoch_id),
     )
     # PL4: whoever held an answer back until the end is seen by it.
     return state.with_round(replace(round_, close=close, starved=starving(state, round_)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
-from fermata.protocol.drills.drill import DrillOutcome, DrillPhase
+from fermata.protocol.drills.drill import DrillOutcome, newest_told
 from fermata.protocol.fold.disclosure import is_worn
 from fermata.protocol.state.calls import next_call, patience
 from fermata.protocol.state.clock import NO_TIME
@@ -119,10 +119,8 @@ def _acknowledging(state: State, pause: Pause, labs: Sequence[str]) -> Iterator[
 
 def _drilling(state: State) -> Iterator[Overdue]:
     """Of the key in force: one auditor more that is lost, and no round opens any more."""
-    key = state.key
-    ended = [d for d in state.drills if d.phase == DrillPhase.ENDED and not d.is_cut]
-    drill = ended[-1] if ended else None
-    if key is None or drill is None or drill.end is None or drill.epoch_id != key.epoch_id:
+    drill = newest_told(state.drills, state.key.epoch_id) if state.key is not None else None
+    if drill is None or drill.end is None:
         return
     begun = state.clock.start_ms(drill.end)
     # PA13.1: that too few could open must not wait for the round that needs them.

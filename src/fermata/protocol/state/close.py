@@ -49,7 +49,8 @@ class Close:
     ``unchanged`` says why nothing new comes out of a panel. ``refusal``: why nothing may be opened
     at all. ``organisations``: of every lab so far, one name for all that ever were of one
     organisation (standing.md, ST7). ``unconsenting``: labs that had not consented at the close,
-    with the hash of the newest charter that each had accepted; they owe by that one.
+    with the hash of the newest charter that each had accepted; they owe by that one. ``able``: how
+    many auditors could open in the newest drill before it (RU12); None without one.
     """
 
     entry: EntryIndex
@@ -66,6 +67,7 @@ class Close:
     standing: Mapping[str, PanelStanding] = field(default_factory=dict)
     unchanged: Mapping[str, str] = field(default_factory=dict)
     unconsenting: Mapping[str, bytes] = field(default_factory=dict)
+    able: int | None = None
 
     @property
     def ref(self) -> EntryRef:

@@ -75,7 +75,8 @@ class RoundFacts:
     new sum. ``ages`` has, by panel and organisation, the periods since its oldest figure in the
     sums; it is empty before the round's close, and has no lab that is excluded, off the panel, or
     without consent. ``beyond`` has, by panel and as of the round's close, the organisations of
-    which the newest figure is beyond its share.
+    which the newest figure is beyond its share. ``able`` counts the auditors that could open in the
+    newest drill before the close; None if there was none, or if the round has no close.
     """
 
     number: int
@@ -87,6 +88,7 @@ class RoundFacts:
     unchanged: Mapping[str, str] = field(default_factory=dict)
     ages: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     beyond: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    able: int | None = None
 
 
 @short_repr()

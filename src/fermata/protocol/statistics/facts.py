@@ -49,7 +49,8 @@ def facts_runs(
         outside = _beyond_after(before, round_, charter)
         fact = _fact(round_, places, quorum, charter)
         if round_.close is not None:
-            fact = replace(fact, beyond=_beyond(round_, round_.close, charter, outside))
+            beyond = _beyond(round_, round_.close, charter, outside)
+            fact = replace(fact, beyond=beyond, able=round_.close.able)
         runs.append(FactsRun(fact, outside))
     return tuple(runs)
 

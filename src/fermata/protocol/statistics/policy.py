@@ -10,6 +10,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from fermata.protocol.charter.rules.trigger_rules import (
+    ABLE,
     ACCELERATION,
     BEYOND_SHARE,
     CHANGE,
@@ -110,6 +111,8 @@ def step(rules: Sequence[Rule], before: RuleRun | None, window: Sequence[RoundFa
             finding = _silent(rule, now)
         elif rule.kind == BEYOND_SHARE:
             finding = _beyond_share(rule, now)
+        elif rule.kind == ABLE:
+            finding = _able(rule, now)
         else:
             finding = _leaf(rule, window[-(rule.over_rounds + (rule.kind == CHANGE)) :])
         said = verdicts[rule.id] = _counted(rule, finding, streaks.get(rule.id, 0))
@@ -216,6 +219,13 @@ def _beyond_share(rule: Rule, fact: RoundFacts) -> _Finding:
     if beyond is None:
         return _Finding(None, why=f"the round of {fact.period} has no close with {rule.panel}")
     return _compared(rule, Fraction(len(beyond)))
+
+
+def _able(rule: Rule, fact: RoundFacts) -> _Finding:
+    """RU12: how many auditors showed in the newest drill before the close that they could open."""
+    if fact.able is None:
+        return _Finding(None, why=f"no drill has ended before the close of {fact.period}")
+    return _compared(rule, Fraction(fact.able))
 
 
 def _compared(rule: Rule, value: Fraction) -> _Finding:

@@ -7,6 +7,7 @@ from fermata.protocol.charter.metrics import check_id, read_decimal
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.rules.result_names import Reach, reach_of, result_names
 from fermata.protocol.charter.rules.trigger_rules import (
+    ABLE,
     ACCELERATION,
     BEYOND_MIN,
     BEYOND_SHARE,
@@ -48,6 +49,7 @@ _KEYS: dict[str, tuple[set[str], set[str]]] = {
     NO_RESULT: ({"panel"}, set()),
     SILENT: ({"panel"}, {"over_rounds"}),
     BEYOND_SHARE: ({"panel"}, set()),
+    ABLE: (set(), set()),
 }
 #: Least ``over_rounds`` of each kind that has it.
 _ROUNDS_MIN = {CHANGE: 2, GROWTH: POINTS_MIN, DOUBLING: POINTS_MIN, ACCELERATION: POINTS_MIN}
@@ -58,8 +60,10 @@ def read_rules(
     texts: Sequence[RuleText],
     panels: Sequence[Panel],
     shared: Collection[str],
+    drilled: int,
 ) -> tuple[Rule, ...]:
     """The charter's rules, in its order. ``shared``: ids of metrics with a dominance limit.
+    ``drilled``: how many auditors take part in drills, 0 in a charter without them.
 
     Raises ConfigError with the line for a rule that contradicts itself or the charter.
     """
@@ -75,7 +79,7 @@ def read_rules(
             if text.id in earlier:  # RU1.3: a trigger names one rule.
                 source.fail_repeated(f"{path}.id", text.id)
             if text.all_of is None and text.any_of is None:
-                rules.append(_Leaf(source, path, text).read(by_id, shared))
+                rules.append(_Leaf(source, path, text).read(by_id, shared, drilled))
             else:
                 rules.append(_joined(source, path, text, earlier))
     return tuple(rules)
@@ -132,7 +136,7 @@ class _Leaf:
     def decimal(self, key: str) -> Fraction:
         return Fraction(read_decimal(self.source, f"{self.path}.{key}", getattr(self.text, key)))
 
-    def read(self, panels: Mapping[str, Panel], shared: Collection[str]) -> Rule:
+    def read(self, panels: Mapping[str, Panel], shared: Collection[str], drilled: int) -> Rule:
         text = self.text
         metrics = {m.id: m for panel in panels.values() for m in panel.metrics}
         kind = text.kind or ""  # RU2.1.
@@ -140,6 +144,8 @@ class _Leaf:
         self.check_keys(kind)  # RU2.2, RU2.3: no default means anything.
         if kind in OF_PANELS:
             return self.read_of_panel(kind, panels, shared)
+        if kind == ABLE:
+            return self.read_of_auditors(drilled)
         metric = metrics.get(text.metric or "")
         if metric is None:  # RU2.4.
             self.source.fail_unknown(f"{self.path}.metric", "a metric", str(text.metric))
@@ -210,14 +216,35 @@ class _Leaf:
         self.check_reach(rule, (Fraction(0), Fraction(len(panel.labs))))
         return rule
 
-    def check_count(self, rule: Rule, least: int, most: int, what: str) -> None:
-        """Checks that the limit is a whole number that must at least be reached."""
+    def read_of_auditors(self, drilled: int) -> Rule:
+        """A leaf about drills: how many auditors showed in the newest one that they could open."""
+        # RU12.1: else it is unknown for ever.
+        self.fail_unless(drilled > 0, "kind", "must be another kind in a charter without [drills]")
+        comparison = self.comparison()
+        for_rounds, unknown = _run(self.source, self.path, self.text)
+        rule = Rule(
+            self.text.id,
+            ABLE,
+            comparison=comparison,
+            limit=self.decimal(comparison),
+            limit_text=getattr(self.text, comparison),
+            for_rounds=for_rounds,
+            unknown=unknown,
+        )
+        # RU12.2: an alarm that always holds or never, or that holds while all is well.
+        self.check_count(rule, 1, drilled, "auditors", "below")
+        return rule
+
+    def check_count(
+        self, rule: Rule, least: int, most: int, what: str, comparison: str = "at_least"
+    ) -> None:
+        """Checks that the limit is a whole number, and the comparison the one that is wanted."""
         self.fail_unless(
-            rule.comparison == "at_least"
+            rule.comparison == comparison
             and rule.limit.denominator == 1
             and least <= rule.limit <= most,
             rule.comparison,
-            f"must be at_least, a whole number of {what} from {least} to {most}",
+            f"must be {comparison}, a whole number of {what} from {least} to {most}",
         )
 
     def after(self) -> Fraction:
@@ -226,7 +253,7 @@ class _Leaf:
 
     def check_keys(self, kind: str) -> None:
         needed, optional = _KEYS[kind]
-        needed = needed | ({"kind"} if kind in OF_PANELS else _LEAF)
+        needed = needed | ({"kind"} if kind in (*OF_PANELS, ABLE) else _LEAF)
         used = {*_EVERY, *COMPARISONS, *needed, *optional}
         _check_unused(self.source, self.path, self.text, used, f"the kind {kind}")
         given = {key for key in RuleText.__struct_fields__ if getattr(self.text, key) is not None}

@@ -31,6 +31,8 @@ GROWTH, DOUBLING = "growth-rate", "doubling-time"
 NO_RESULT, SILENT, BEYOND_SHARE = "no-result", "silent", "beyond-share"
 #: Kinds that are about a panel and not about a result.
 OF_PANELS = (NO_RESULT, SILENT, BEYOND_SHARE)
+#: The kind that is about the auditors, who show in drills that they could open (RU12).
+ABLE = "able"
 #: Periods after which a figure that stands counts as silent, unless the rule says otherwise.
 SILENT_ROUNDS = 3
 #: Kinds that fit a line: one value, however large, seldom makes them hold.
