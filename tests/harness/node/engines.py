@@ -12,6 +12,7 @@ from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.prover import prove
 from fermata.node.rpc.engine import tasks
 from fermata.node.rpc.engine.spread import Engine, Terms
+from fermata.protocol.wire.ports import Entropy
 from harness.crypto.keys import SeededEntropy
 from harness.crypto.proof_world import SAMPLE_VALUES, public_key, sample, table
 
@@ -86,7 +87,12 @@ class Broken(Executor):
 class Told:
     """An engine with what it told, on a clock that is set by hand."""
 
-    def __init__(self, executor: Executor | None, terms: Terms | None = None) -> None:
+    def __init__(
+        self,
+        executor: Executor | None,
+        terms: Terms | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
         self.now_s = 0.0
         self.events: list[tuple[str, dict[str, str | int]]] = []
         self.executor, self.opened = executor, 0
@@ -95,7 +101,7 @@ class Told:
             self._open,
             terms or Terms(task_s=0.2),
             lambda: self.now_s,
-            SeededEntropy("engine"),
+            entropy or SeededEntropy("engine"),
             self._tell,
         )
         self.engine.open()

@@ -123,6 +123,8 @@ def test_the_log_is_the_same_with_workers_as_without():
         reasons.append(caught.value.reason)
         door.shared.confirm()
     assert reasons[0] == reasons[1]
+    # Whoever says truly that a proof fails has not lied.
+    assert with_workers.told.names() == ["engine_ready"]
     assert with_workers.replica.tree.root() == alone.replica.tree.root()
     assert with_workers.replica.state == alone.replica.state
 

@@ -105,9 +105,10 @@ def test_f2_18_a_handover_may_come_before_there_is_a_time() -> None:
     assert log(chain, made(chain, world)).accepted
 
 
-def note(chain: Chain, view: int, signer: str) -> bytes:
+def note(chain: Chain, view: int, signer: str, size: int = 0) -> bytes:
     origin, key = chain.deployment.charter.origin_of(view), chain.deployment.keys[signer]
-    head = Checkpoint(origin, chain.tree.size, chain.tree.root())
+    size = size or chain.tree.size
+    head = Checkpoint(origin, size, chain.tree.root(size))
     return sign_checkpoint(head, origin, key.sign, key.public_key)
 
 
@@ -123,6 +124,15 @@ def test_l41_1_and_l41_2_a_head_is_of_the_view_that_its_entries_are_in() -> None
     ):
         with pytest.raises(InvalidSignature):
             open_head(chain.state, charter, note(chain, view, signer))
+
+
+def test_l41_1_heads_of_the_view_before_stay_what_they_were() -> None:
+    chain, _ = handed_over()
+    charter, start = chain.deployment.charter, chain.state.handovers[-1].start
+    assert open_head(chain.state, charter, note(chain, 0, COORDINATOR, start)).size == start
+    for view, signer in ((1, "successor-1"), (0, "successor-1"), (1, COORDINATOR)):
+        with pytest.raises(InvalidSignature):
+            open_head(chain.state, charter, note(chain, view, signer, start))
 
 
 def test_l41_1_a_cosignature_is_of_a_view_as_well() -> None:

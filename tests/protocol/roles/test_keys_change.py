@@ -154,6 +154,23 @@ def test_a_reader_that_follows_the_log_takes_the_new_key_with_its_entry() -> Non
     assert replica.state == chain.state
 
 
+def test_l40_2_the_new_key_signs_heads_from_when_its_amendment_has_carried() -> None:
+    chain, entry = handed_over()
+    old = chain_at("keyed", members="axyz").deployment.keys["oversight"]
+    carried_at = next(m.decided_entry for m in chain.state.governance.motions.values())
+    for size, is_known in ((carried_at, False), (entry, True)):
+        replica = Replica(chain.state.charters[0].charter, MemoryStore(), MODULUS_BITS_MIN)
+        log = SignedLog(chain, old)
+        log.size = size
+        replica.pull(cast(Log, log))
+        assert len(replica.charters) == 1
+        if is_known:
+            assert replica.open_checkpoint(note(chain, size, OTHER)).size == size
+        else:
+            with pytest.raises(InvalidSignature):
+                replica.open_checkpoint(note(chain, size, OTHER))
+
+
 def test_the_rest_of_the_charter_of_a_coordinator_stays() -> None:
     chain, _ = handed_over()
     charter = parse_charter(chain.deployment.charter_data, MODULUS_BITS_MIN)

@@ -1,11 +1,13 @@
 """EN2 to EN6: what a node takes for true of what workers say, and what it does without them."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from fermata.crypto.paillier import product
+from fermata.crypto.report.batch import verify_batch
 from fermata.crypto.report.proof_cache import ProofCache
+from fermata.node.rpc.engine import spread
 from fermata.node.rpc.engine.spread import CHUNK, Terms
 from fermata.node.rpc.engine.tasks import FAILS, HOLDS, OTHER
 from harness.node.engines import KEY, Answering, Broken, Recording, Told, false_item, item
@@ -62,6 +64,7 @@ def test_en6_a_false_yes_is_told_with_its_lab_and_the_workers_are_left_for_good(
     assert not held(cache, false_item(2))
     lie = ("engine_lied", {"reason": "PROOF", "party": "thief-2", "round": 7})
     assert told.events == [("engine_ready", {}), lie, ("engine_lost", {"reason": "LIED"})]
+    assert not told.engine.has_passed(KEY, [item(1)])
     # Nothing that it passed counts any more, and it is not asked again, however late it is.
     told.now_s += 10**6
     assert told.verdict([item(1)]) is None
@@ -144,3 +147,49 @@ def test_en5_a_product_is_right_whatever_the_workers_say(executor):
     assert told.engine.multiply(KEY, numbers) == product(KEY, numbers)
     assert not told.engine.is_ready
     assert told.names()[-1] == "engine_lost"
+
+
+class LyingOfPart(Recording):
+    """Multiplies truly, but for one part of a product."""
+
+    def __init__(self, part: int) -> None:
+        super().__init__()
+        self._part = part
+
+    def submit(self, fn, /, *args, **kwargs):
+        is_lie = len(self.calls) == self._part
+        future = super().submit(fn, *args, **kwargs)
+        if not is_lie:
+            return future
+        lie: Future[bytes] = Future()
+        lie.set_result((7).to_bytes(len(future.result(60)), "big"))
+        return lie
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_en5_whichever_part_is_drawn_is_made_again(part):
+    numbers = factors(2 * CHUNK + 5)
+    for drawn in range(3):
+        told = Told(
+            LyingOfPart(part),
+            Terms(task_s=60),
+            lambda count, n=drawn: bytes([0] * (count - 1) + [n]),
+        )
+        is_right = told.engine.multiply(KEY, numbers) == product(KEY, numbers)
+        assert is_right == ("engine_lied" in told.names()) == (drawn == part)
+
+
+def test_en3_each_batch_of_the_node_has_weights_of_its_own(monkeypatch):
+    seeds = []
+
+    def noting(public_key, items, seed, cache):
+        seeds.append(seed)
+        return verify_batch(public_key, items, seed, cache)
+
+    monkeypatch.setattr(spread, "verify_batch", noting)
+    told = Told(Recording(), Terms(task_s=60))
+    for number in (1, 2):
+        assert told.verdict([item(number)]) is True
+        told.engine.confirm(ProofCache())
+    assert [len(seed) for seed in seeds] == [spread.SEED_BYTES] * 2
+    assert len({*seeds, bytes(spread.SEED_BYTES)}) == 3

@@ -3,8 +3,12 @@
 import pytest
 
 from fermata.errors import FermataError, Refusal, TransportError
+from fermata.log.checkpoint import parse_checkpoint, parse_note
+from fermata.log.merkle import leaf_hash, verify_inclusion
 from fermata.protocol.state.state import OPENED
+from fermata.protocol.wire.codec import decode
 from fermata.types import Role
+from fermata.wire.v1.envelope_pb2 import LogEntry
 from harness.chains import COORDINATOR
 from harness.protocol.successions import STEP_MS, SUCCESSION_MS, SuccessionRun
 
@@ -168,3 +172,19 @@ def test_su3_whoever_goes_on_alone_waits_for_the_next_as_long_as_the_others(
     assert run.leaves_for(3) == []
     run.turn(SUCCESSION_MS // STEP_MS + 1)
     assert len(run.leaves_for(3)) == 4
+
+
+def test_l42_what_was_logged_in_the_view_before_has_a_receipt_of_the_head_that_began_this_one(
+    run: SuccessionRun,
+) -> None:
+    deposed(run)
+    writer = run.writers["successor-1"]
+    (handed,) = writer.state.handovers
+    for entry in (2, handed.start - 1, handed.start + 1):
+        leaf = writer.replica.leaves(entry, entry + 1)[0]
+        receipt = writer.append(decode(LogEntry, leaf).envelope)
+        head = parse_checkpoint(parse_note(receipt.checkpoint).text)
+        assert receipt.entry == entry
+        assert head.origin == run.charter.origin_of(1)
+        assert head.size == max(entry, handed.start) + 1
+        verify_inclusion(leaf_hash(leaf), entry, head.size, receipt.inclusion_proof, head.root)
