@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench_report import merge
+from fermata.crypto import signing
 from fermata.crypto.signing import SigningKey
 from fermata.log.checkpoint import SignedHeads, cosign
 from fermata.log.merkle import Tree, leaf_hash
@@ -31,7 +32,7 @@ from fermata.protocol.wire.witnesses import encode_witnesses
 from harness.deployments import COORDINATOR, MODULUS_BITS_MIN, PAUSE_TABLES, START_MS
 from harness.long_log import AllHold, LongLog, long_deployment
 
-WINDOW, REPEATS, BATCH = 1000, 5, 256
+WINDOW, REPEATS, BATCH = 1000, 25, 256
 
 
 @dataclass(slots=True)
@@ -125,6 +126,8 @@ def fold_ms(place: Place) -> float:
             if not verdict.accepted:
                 raise SystemExit(f"the long log has a refused entry: {verdict}")
 
+    # A node folds an entry once. What the repeat before verified must not count as done.
+    signing._verify_once.cache_clear()
     return cpu_ms(fold) / len(place.leaves)
 
 
