@@ -123,6 +123,11 @@ class MemoryStore(Store):
         """See Store."""
         return self._sealed.get(sealed_sha256)
 
+    def drop_sealed(self, digests: Sequence[bytes]) -> None:
+        """See Store."""
+        for digest in digests:
+            self._sealed.pop(digest, None)
+
     def put_draft(self, draft: Draft) -> Draft:
         """See Store."""
         return self._drafts.setdefault(draft.slot, draft)

@@ -136,6 +136,12 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "rounds.plea_s",
         "plea_s",
     ),
+    "sealed parts that nobody keeps": (
+        "window_s = 3600",
+        "window_s = 3600\nkept_rounds = 0",
+        "rounds.kept_rounds",
+        "kept_rounds",
+    ),
     "drills that are not over when the next is due": (
         '[[aggregate]]\nmetric = "hours"',
         '[drills]\nevery_s = 199\nanswer_s = 100\n\n[[aggregate]]\nmetric = "hours"',

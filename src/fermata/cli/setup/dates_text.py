@@ -37,7 +37,7 @@ def dates_text(charter: Charter, now_ms: int) -> list[str]:
         " auditors had in",
         "  time and the coordinator has not logged.",
     ]
-    lines += drills_text(charter)
+    lines += [*drills_text(charter), *kept_text(charter)]
     if charter.cadence != NUMBERED:
         lines.append(
             "  A round opens once its period is over; one of which nothing came out is asked once"
@@ -66,6 +66,17 @@ def drills_text(charter: Charter) -> list[str]:
         f"  Every {charter.drills.every_ms // 1000} s (every_s of [drills]) each auditor shows that"
         " it could open; it has",
         f"  {charter.drills.answer_ms // 1000} s (answer_s) for each of the two steps.",
+    ]
+
+
+def kept_text(charter: Charter) -> list[str]:
+    """How long the sealed parts of reports are kept, in words (docs/spec/log.md, L58)."""
+    if charter.kept_rounds is None:
+        return ["  The sealed parts of all reports are kept for ever (no kept_rounds in [rounds])."]
+    return [
+        "  The sealed parts of a round's reports are dropped once no sum needs them and"
+        f" {charter.kept_rounds} later rounds",
+        "  were opened (kept_rounds). From then on nobody can check its products again.",
     ]
 
 

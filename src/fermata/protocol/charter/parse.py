@@ -141,7 +141,8 @@ class CharterText(Strict, frozen=True):
 class Charter:
     """A checked charter; ``sha256`` is of its bytes, ``previous`` (hex) of the one it changes.
 
-    People are shown ``heading``, never ``title`` alone.
+    People are shown ``heading``, never ``title`` alone. ``kept_rounds``: after so many later rounds
+    the sealed parts of a round may be let go (log.md, L58); None keeps them for ever.
     """
 
     sha256: bytes
@@ -175,6 +176,7 @@ class Charter:
     committee: Committee | None = None
     previous: str = ""
     is_test: bool = False
+    kept_rounds: int | None = None
 
     @property
     def heading(self) -> str:
@@ -391,4 +393,5 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         ),
         previous=text.previous,
         is_test=text.test,
+        kept_rounds=rounds.kept_rounds,
     )

@@ -82,6 +82,11 @@ def smaller_needs_labs(before: Amount, after: Amount) -> Change:
     return _amounts(before, after, Effect.STRICTER, Effect.LABS)
 
 
+def longer_is_weaker_shorter_needs_labs(before: Amount, after: Amount) -> Change:
+    """The order of how long ciphertexts are kept: both who gives them and who checks them care."""
+    return _amounts(before, after, Effect.WEAKER, Effect.LABS)
+
+
 Set = frozenset[str]
 
 

@@ -21,6 +21,7 @@ from fermata.protocol.consent.difference import (
     Set,
     any_change,
     dearer_asks_more,
+    longer_is_weaker_shorter_needs_labs,
     smaller_is_stricter,
     smaller_needs_labs,
     subset_is_stricter,
@@ -59,6 +60,11 @@ def _end(charter: Charter, lab: str) -> Amount:
     return Amount(charter.place(charter.last_period), charter.last_period)
 
 
+def _kept_rounds(charter: Charter, lab: str) -> Amount:
+    rounds = charter.kept_rounds
+    return Amount(inf, "for ever") if rounds is None else Amount(rounds)
+
+
 OBLIGATIONS = (
     of_charter(
         "lab.tier tier.id tier.panels", "panels of the tier", _tier_panels, superset_asks_more
@@ -72,6 +78,9 @@ OBLIGATIONS = (
     of_charter("dues.metric dues.band.at_most", "bands of the dues", _bands, subset_is_stricter),
     # Not more of a lab in any round, but rounds that its owner has not agreed to.
     of_charter("rounds.last", "last period", _end, smaller_is_stricter),
+    of_charter(
+        "rounds.kept_rounds", "kept_rounds", _kept_rounds, longer_is_weaker_shorter_needs_labs
+    ),
 )
 
 

@@ -32,6 +32,7 @@ from fermata.protocol.fold.reports import (
 from fermata.protocol.fold.round_rules import aggregate_digest
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.standing.panel_round import figures_in
+from fermata.protocol.standing.retention import terms_of
 from fermata.protocol.state.position import EntryRef
 from fermata.protocol.state.state import (
     CLOSED,
@@ -177,10 +178,13 @@ def rounds_to_open(state: KeyedState, me: str) -> list[Round]:
     from right ones. For what auditors of an earlier epoch have endorsed all in force give theirs.
     """
     quorum = state.charter.endorsement_quorum
+    # L60: what a round out of its term rests on may be let go, so it can no longer be checked.
+    in_term = terms_of(state, state.size).in_term
     return [
         r
         for r in state.rounds
         if r.phase(quorum) in (ENDORSED, OPENED)
+        and r.number in in_term
         and (me in r.endorsements or r.keeps_endorsements)
         and me not in r.parts
         and (r.opening is None or r.opening.entry > state.key.entry)

@@ -30,6 +30,7 @@ from fermata.protocol.roles.pleas import Pleas
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.succession.leaver import Leaver
 from fermata.protocol.roles.succession.pending import sign_again
+from fermata.protocol.standing.dropping import Dropper
 from fermata.protocol.state.state import Round
 from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.envelope import seal_statement
@@ -107,6 +108,8 @@ class Driver:
         self.leaver = self._make_leaver()
         #: What a node does about a broken word before it waits for another coordinator.
         self.keep_evidence: Callable[[InvalidProof], None] = lambda error: None
+        #: Of a coordinator and an auditor: drops what the charter's term lets go.
+        self._dropper = Dropper(self.store)
         self._view = -1
         self._reported: set[tuple[str, int, str]] = set()
         self._accused: set[str] = set()
@@ -170,7 +173,10 @@ class Driver:
         self._cosign(self.replica.tree.size)
         self._plan()
         changed += self.pleas.step()
-        return changed + self._send()
+        changed += self._send()
+        if self.role in (Role.COORDINATOR, Role.AUDITOR):
+            changed += self._dropper.step(self.replica.state, self.replica.witnessed.size)
+        return changed
 
     def _make_leaver(self) -> Leaver | None:
         if self.role != Role.AUDITOR:

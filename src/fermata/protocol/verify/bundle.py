@@ -13,17 +13,19 @@ The verdict is about the witnessed entries; those after them are there, and coun
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from fermata.errors import ConfigError, Refusal
 from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.tiles import export_tiles
+from fermata.protocol.standing.retention import terms_of
 from fermata.protocol.state.state import State
 from fermata.protocol.wire.codec import decode_entry
 from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.ports import Store, Witness
 from fermata.protocol.wire.strict_json import NotJson, parse_json
 from fermata.protocol.wire.witnesses import encode_witnesses
+from fermata.types import RoundNumber
 
 FULL = b'{"format":"fermata-bundle/1","sealed":true}\n'
 PUBLIC = b'{"format":"fermata-bundle/1","sealed":false}\n'
@@ -78,12 +80,19 @@ def sealed_path(sealed_sha256: bytes) -> str:
 def sealed_wanted(state: State) -> dict[str, tuple[int, str]]:
     """Path of each sealed part that a bundle has, with the entry and the lab of its report.
 
-    These are the reports that count in closed rounds. ``state`` is of the witnessed entries.
+    These are the reports that count in closed rounds, but for those of rounds that the charter's
+    term lets go (log.md, L58). ``state`` is of the entries that are judged.
     """
+    gone = terms_of(state, state.size).gone
+    return sealed_paths(state, {r.number for r in state.rounds if r.number not in gone})
+
+
+def sealed_paths(state: State, numbers: Set[RoundNumber]) -> dict[str, tuple[int, str]]:
+    """The same of these rounds, whether they are let go or not."""
     return {
         sealed_path(round_.reports[lab].sealed_sha256): (round_.reports[lab].entry, lab)
         for round_ in state.rounds
-        if round_.close is not None
+        if round_.close is not None and round_.number in numbers
         for lab in round_.close.listed
     }
 

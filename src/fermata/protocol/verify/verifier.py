@@ -25,6 +25,7 @@ from fermata.protocol.fold.reports import (
 from fermata.protocol.reprs import short_repr
 from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.standing.panel_round import figures_in, standing_figures
+from fermata.protocol.standing.retention import terms_of
 from fermata.protocol.state.state import OPENED, Close, Round, State, ThresholdKey, Verdict
 from fermata.protocol.statistics.results import results_of
 from fermata.protocol.verify.bundle import (
@@ -34,6 +35,7 @@ from fermata.protocol.verify.bundle import (
     PUBLIC,
     WITNESSES,
     sealed_path,
+    sealed_paths,
     sealed_wanted,
 )
 from fermata.protocol.verify.key_checks import ceremonies_of, findings_v2
@@ -48,6 +50,7 @@ from fermata.protocol.verify.log_checks import (
 from fermata.protocol.verify.pause_checks import Moment, findings_v10, findings_v12, moment_of
 from fermata.protocol.verify.pin_hint import hint_for_pin
 from fermata.protocol.wire.codec import decode_entry, sha256
+from fermata.types import RoundNumber
 
 PASSED, FAILED, NOT_CHECKED = "passed", "failed", "not checked"
 TITLES = {
@@ -69,6 +72,13 @@ WITHOUT_CHECK = {11: "sealed checks, of which this version has none"}
 NEEDS_SEALED = {
     7: "needs the sealed parts, which a public bundle leaves out: a quorum of auditors has"
     " checked it (V8)"
+}
+#: What a full bundle cannot show of rounds whose sealed parts the term has let go.
+LET_GO = {
+    5: "without the link to the ciphertexts, whose sealed parts the charter's term lets go",
+    6: "without the sealed parts, which the charter's term lets go",
+    7: "needs sealed parts that the charter's term lets go: a quorum of auditors has checked it"
+    " (V8)",
 }
 OPEN_ONLY = "without the link to the ciphertexts, which needs the sealed parts"
 
@@ -106,7 +116,8 @@ class Verification:
 
     @property
     def not_checked(self) -> tuple[str, ...]:
-        """What a public bundle cannot show, a sentence for each check; nothing for a full one."""
+        """What a bundle cannot show, a sentence for each check: a public one, and a full one of
+        rounds whose sealed parts the charter's term has let go."""
         return tuple(
             f"V{c.number} ({c.title}): {said}"
             for c in self.checks
@@ -154,6 +165,11 @@ class _Run:
         self.witnessed = NOTHING
         #: Of figures that stand or wait, by (round, lab, panel).
         self.ciphertexts: dict[tuple[int, str, str], tuple[int, ...]] = {}
+        #: Rounds whose sealed parts the term has let go, and of these the ones that had reports;
+        #: and rounds of which some figures in the sums are of such a round.
+        self.gone: frozenset[RoundNumber] = frozenset()
+        self.unlinked: list[RoundNumber] = []
+        self.unmultiplied: list[RoundNumber] = []
         self._findings: dict[int, list[str]] = {}
         self._reached: set[int] = set()
 
@@ -174,8 +190,7 @@ class _Run:
             elif self.is_public and number in NEEDS_SEALED:
                 checks.append(Check(number, NOT_CHECKED, (NEEDS_SEALED[number],)))
             else:
-                said = (OPEN_ONLY,) if self.is_public and number == 5 else ()
-                checks.append(Check(number, PASSED, said))
+                checks.append(Check(number, PASSED, self._unchecked(number)))
         return Verification(
             tuple(checks),
             self.state,
@@ -184,6 +199,16 @@ class _Run:
             self.witnessed,
             len(self.leaves) - self.state.size,
         )
+
+    def _unchecked(self, number: int) -> tuple[str, ...]:
+        """What of a check that has passed was not made, and why."""
+        if self.is_public:
+            return (OPEN_ONLY,) if number == 5 else ()
+        rounds = self.unmultiplied if number == 7 else self.unlinked
+        what = LET_GO.get(number)
+        if what is None or not rounds:
+            return ()
+        return (f"rounds {', '.join(map(str, rounds))}: {what}",)
 
     @property
     def is_public(self) -> bool:
@@ -287,6 +312,7 @@ def _fold(run: _Run) -> None:
         except VerificationError as error:
             run.fail(4, f"entry {entry}: {error.reason}: {error}")
     run.reach(4)
+    run.gone = terms_of(run.state, run.state.size).gone
 
 
 def _apply(run: _Run, leaf: bytes) -> Verdict:
@@ -299,7 +325,10 @@ def _apply(run: _Run, leaf: bytes) -> Verdict:
 
 def _check_no_other_file(run: _Run) -> None:
     known = {MARKER, CHARTER, CHECKPOINT, WITNESSES, *expected_paths(len(run.leaves))}
-    known |= ceremonies_of(run.state, run.leaves.__getitem__).keys()
+    let_go = sealed_paths(run.state, run.gone).keys()
+    for path in sorted(run.files.keys() & let_go - sealed_wanted(run.state).keys()):
+        run.fail(3, f"{path}: a sealed part that the charter's term lets go")  # V3.17.
+    known |= let_go | ceremonies_of(run.state, run.leaves.__getitem__).keys()
     if not run.is_public:
         known |= sealed_wanted(run.state).keys()
     for path in sorted(run.files.keys() - known):  # V3.16: it would look as if it were verified.
@@ -315,7 +344,10 @@ def _check_round(run: _Run, charter: Charter, key: ThresholdKey, round_: Round) 
     close = round_.close
     if close is None:
         return
-    reports = {} if run.is_public else _read_sealed(run, key, round_, close)
+    is_gone = round_.number in run.gone
+    reports = {} if run.is_public or is_gone else _read_sealed(run, key, round_, close)
+    if is_gone and close.listed:
+        run.unlinked.append(round_.number)
     proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
     listed = {lab: round_.reports[lab] for lab in close.listed}
     # V5.1: a figure out of range, or of other ciphertexts than the proof is of.
@@ -331,13 +363,18 @@ def _check_round(run: _Run, charter: Charter, key: ThresholdKey, round_: Round) 
     except VerificationError as error:
         run.fail(6, f"{where}: {error}")
     if not run.is_public:
-        _check_product(run, key, close, where)
+        _check_product(run, key, round_.number, close, where)
     if round_.phase(charter.endorsement_quorum) == OPENED:
         _check_opening(run, charter, key, round_)
 
 
-def _check_product(run: _Run, key: ThresholdKey, close: Close, where: str) -> None:
+def _check_product(
+    run: _Run, key: ThresholdKey, number: RoundNumber, close: Close, where: str
+) -> None:
     """V7, from the sealed parts of this round and of older ones whose figures still stand."""
+    if not run.gone.isdisjoint(of for of, _ in figures_in(close.figures)):
+        run.unmultiplied.append(number)
+        return
     have = {(number, lab) for number, lab, _ in run.ciphertexts}
     if not have.issuperset(figures_in(close.figures)):  # V7.1.
         run.fail(7, f"{where}: cannot be recomputed without all of its reports")

@@ -154,6 +154,10 @@ class Store(Protocol):
         """The sealed part with this SHA-256, or None."""
         ...
 
+    def drop_sealed(self, digests: Sequence[bytes]) -> None:
+        """Drops the sealed parts with these SHA-256 that are kept, in one transaction."""
+        ...
+
     def put_draft(self, draft: Draft) -> Draft:
         """Fills the slot and returns it; a slot that is filled already stays, and is returned."""
         ...

@@ -53,6 +53,18 @@ def test_a_new_store_is_empty(store: Store) -> None:
     assert store.value("name") is None
 
 
+def test_dropped_sealed_parts_are_gone_and_can_come_back(store: Store) -> None:
+    parts = [b"sealed %d" % number for number in range(3)]
+    store.extend(0, [leaf(0)], b"head 1", parts)
+    store.drop_sealed([])
+    store.drop_sealed([sha256(parts[0]), sha256(parts[2]), sha256(b"never kept")])
+    assert [store.sealed(sha256(part)) for part in parts] == [None, parts[1], None]
+    store.check_all()
+    store.put_sealed(parts[0])
+    assert store.sealed(sha256(parts[0])) == parts[0]
+    store.check_all()
+
+
 def test_leaves_come_back_in_order_with_their_checkpoint_and_sealed_parts(store: Store) -> None:
     store.extend(0, [leaf(0), leaf(1)], b"head 2", [b"sealed"])
     store.extend(2, [leaf(2)], b"head 3")

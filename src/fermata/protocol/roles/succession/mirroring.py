@@ -1,6 +1,6 @@
 """A standby keeps the log as the leader writes it, with its sealed parts (SU11, SU20)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -12,8 +12,9 @@ from fermata.errors import (
     VerificationError,
 )
 from fermata.protocol.roles.replica import READ_COUNT, Replica
-from fermata.protocol.wire.codec import decode_entry, sha256
-from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.protocol.standing.dropping import Dropper, sealed_named
+from fermata.protocol.standing.retention import judged_size, letting_go
+from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Log
 
 #: In the store: from which entry on sealed parts may be missing.
@@ -44,6 +45,7 @@ class SealedParts:
         Raises StorageError.
         """
         self._look()
+        self._let_go()
         came = 0
         for entry, digest in list(self._missing.items())[:FETCH_MAX]:
             del self._missing[entry]
@@ -67,25 +69,25 @@ class SealedParts:
             self._kept = complete_to
             self.replica.store.put_value(SEALED_FROM, complete_to.to_bytes(8, "big"))
 
+    def _let_go(self) -> None:
+        """SU22: what the term lets go is asked of nobody; by its own copy, whatever others say."""
+        if not self._missing:
+            return
+        state = self.replica.state
+        going = letting_go(state, judged_size(state, self.replica.witnessed.size))
+        for entry, digest in list(self._missing.items()):
+            if going.lets_go(entry, digest):
+                del self._missing[entry]
+
     def _look(self) -> None:
         """Notes the reports among the entries that came since it looked last."""
         store, size = self.replica.store, self.replica.tree.size
         for start in range(self._looked, size, READ_COUNT):
             stop = min(start + READ_COUNT, size)
-            for entry, digest in _digests(store.leaves(start, stop), start):
+            for entry, digest in sealed_named(store.leaves(start, stop), start):
                 if store.sealed(digest) is None:
                     self._missing[entry] = digest
         self._looked = size
-
-
-def _digests(leaves: Sequence[bytes], start: int) -> Iterator[tuple[int, bytes]]:
-    """Entry and SHA-256 of the sealed part of each report among leaves from ``start`` on."""
-    for entry, leaf in enumerate(leaves, start):
-        # What is no statement was logged as evidence, or is the charter.
-        with suppress(VerificationError):
-            statement = statement_of(unseal(decode_entry(leaf).envelope))
-            if statement.HasField("report"):
-                yield entry, statement.report.sealed_sha256
 
 
 def _first_of(sources: Sequence[Log], digest: bytes) -> bytes | None:
@@ -110,6 +112,7 @@ class Mirror:
 
     def __post_init__(self) -> None:
         self.sealed = SealedParts(self.replica)
+        self._dropper = Dropper(self.replica.store)
 
     def step(self, leader: Log, others: Sequence[Log]) -> int:
         """Reads once; returns how much came. A leader that is silent, or breaks its word, stops no
@@ -132,4 +135,5 @@ class Mirror:
                     news = other.news(0, 0)
                     self.replica.learn(news.checkpoint, news.witnesses, other)
         came = self.replica.tree.size - before
-        return came + self.sealed.fetch([leader, *others])
+        came += self.sealed.fetch([leader, *others])
+        return came + self._dropper.step(self.replica.state, self.replica.witnessed.size)
