@@ -38,6 +38,15 @@ from fermata.protocol.verify.bundle import (
     sealed_paths,
     sealed_wanted,
 )
+from fermata.protocol.verify.check_texts import FAILED as FAILED
+from fermata.protocol.verify.check_texts import LET_GO as LET_GO
+from fermata.protocol.verify.check_texts import NEEDS_SEALED as NEEDS_SEALED
+from fermata.protocol.verify.check_texts import NOT_CHECKED as NOT_CHECKED
+from fermata.protocol.verify.check_texts import OPEN_ONLY as OPEN_ONLY
+from fermata.protocol.verify.check_texts import PASSED as PASSED
+from fermata.protocol.verify.check_texts import TITLES as TITLES
+from fermata.protocol.verify.check_texts import WITHOUT_CHECK as WITHOUT_CHECK
+from fermata.protocol.verify.check_texts import Check as Check
 from fermata.protocol.verify.key_checks import ceremonies_of, findings_v2
 from fermata.protocol.verify.log_checks import (
     NOTHING,
@@ -51,51 +60,6 @@ from fermata.protocol.verify.pause_checks import Moment, findings_v10, findings_
 from fermata.protocol.verify.pin_hint import hint_for_pin
 from fermata.protocol.wire.codec import decode_entry, sha256
 from fermata.types import RoundNumber
-
-PASSED, FAILED, NOT_CHECKED = "passed", "failed", "not checked"
-TITLES = {
-    1: "charter and its signatures",
-    2: "key record",
-    3: "log: every file, every entry, its head and who witnessed it",
-    4: "each statement's signature, role, round and replay",
-    5: "each report's proof",
-    6: "closes: every report counted once or excluded with its reason; disclosure rules",
-    7: "aggregates are the products of the listed reports",
-    8: "endorsement quorums",
-    9: "openings, bounds and statistics",
-    10: "triggers and pause, over the whole history",
-    12: "acknowledgements, compliance and motions",
-}
-#: Numbers without a check: a reader who sees a gap would look for what was left out.
-WITHOUT_CHECK = {11: "sealed checks, of which this version has none"}
-#: What a public bundle cannot show, since it has no ciphertext of a single lab.
-NEEDS_SEALED = {
-    7: "needs the sealed parts, which a public bundle leaves out: a quorum of auditors has"
-    " checked it (V8)"
-}
-#: What a full bundle cannot show of rounds whose sealed parts the term has let go.
-LET_GO = {
-    5: "without the link to the ciphertexts, whose sealed parts the charter's term lets go",
-    6: "without the sealed parts, which the charter's term lets go",
-    7: "needs sealed parts that the charter's term lets go: a quorum of auditors has checked it"
-    " (V8)",
-}
-OPEN_ONLY = "without the link to the ciphertexts, which needs the sealed parts"
-
-
-@short_repr("number status title findings")
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check: its number, how it ended, and what was found, each finding with its entry."""
-
-    number: int
-    status: str
-    findings: tuple[str, ...] = ()
-
-    @property
-    def title(self) -> str:
-        """The check's subject, for people."""
-        return TITLES[self.number]
 
 
 @short_repr("is_valid is_public size beyond cosigners checks rejected state", rows="checks")
@@ -326,13 +290,14 @@ def _apply(run: _Run, leaf: bytes) -> Verdict:
 def _check_no_other_file(run: _Run) -> None:
     known = {MARKER, CHARTER, CHECKPOINT, WITNESSES, *expected_paths(len(run.leaves))}
     let_go = sealed_paths(run.state, run.gone).keys()
-    for path in sorted(run.files.keys() & let_go - sealed_wanted(run.state).keys()):
-        run.fail(3, f"{path}: a sealed part that the charter's term lets go")  # V3.17.
     known |= let_go | ceremonies_of(run.state, run.leaves.__getitem__).keys()
     if not run.is_public:
         known |= sealed_wanted(run.state).keys()
     for path in sorted(run.files.keys() - known):  # V3.16: it would look as if it were verified.
         run.fail(3, f"{_printable(path)}: a file that does not belong to the bundle")
+    for path in sorted(run.files.keys() & (let_go - sealed_wanted(run.state).keys())):
+        # V3.17: one head would have several bundles.
+        run.fail(3, f"{path}: a sealed part that the charter's term lets go")
 
 
 def _printable(path: str) -> str:
