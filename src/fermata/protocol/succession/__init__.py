@@ -1,7 +1,7 @@
 """How a quorum of auditors leaves a coordinator, and what the next one must go on from.
 
-Normative text: docs/spec/succession.md. These are the words and their checks. No charter can name
-a successor yet, so no node says or accepts one of them.
+Normative text: docs/spec/succession.md. These are the words and their checks; the roles that say
+and take them are in ``fermata.protocol.roles.succession``.
 
     >>> from fermata.protocol.succession.leave import LEAVE_TYPE
     >>> LEAVE_TYPE
