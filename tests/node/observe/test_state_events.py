@@ -60,6 +60,7 @@ OF_MOTION = "said of a motion when it is filed, which motion_filed tells"
 OF_DISPUTE = "said of a dispute when it is filed, which motion_filed tells"
 OF_RULE = "what the rules say decides over the pause, which pause_changed tells"
 HEALTH = "a node's health, which fermata status and the gauges show"
+DRILLED = "of the newest drill that had ended, whose end drill_ended tells"
 STANDING = "which figures stand in sums, which round_closed and fermata status tell"
 
 #: By class and field: the events that tell of it, or why none needs to.
@@ -155,6 +156,7 @@ FIELDS: dict[str, Told | str] = {
     "Close.standing": STANDING,
     "Close.unchanged": STANDING,
     "Close.unconsenting": told("lab_not_consented"),
+    "Close.able": DRILLED,
     "Cell.panel": STANDING,
     "Cell.groups": STANDING,
     "Cell.labs": STANDING,
