@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fermata.protocol.verify.verifier import TITLES
+from fermata.protocol.verify.check_texts import TITLES
 
 ROOT = Path(__file__).resolve().parent.parent
 

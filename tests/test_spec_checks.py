@@ -12,7 +12,7 @@ import pytest
 
 from fermata.cli.read.log import OWN_FAULT
 from fermata.errors import ConfigError
-from fermata.protocol.verify.verifier import TITLES
+from fermata.protocol.verify.check_texts import TITLES
 from harness.scripts import load_script
 
 ROOT = Path(__file__).resolve().parent.parent

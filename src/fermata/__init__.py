@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fermata.api import Bundle, Results, open_bundle, verify
     from fermata.errors import FermataError
-    from fermata.protocol.verify.verifier import Check, Verification
+    from fermata.protocol.verify.check_texts import Check
+    from fermata.protocol.verify.verifier import Verification
     from fermata.summary.records.drills import DrillRecord
     from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord
     from fermata.summary.records.rounds import ResultRecord, RoundRecord

@@ -12,7 +12,8 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.witness import witnessed_size
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.bundle import build_bundle
-from fermata.protocol.verify.verifier import FAILED, Verification, verify_bundle
+from fermata.protocol.verify.check_texts import FAILED
+from fermata.protocol.verify.verifier import Verification, verify_bundle
 from fermata.protocol.wire.ports import Store, Witness
 from harness.chains import (
     COORDINATOR,

@@ -10,7 +10,7 @@ import click
 from fermata.cli.output import emit, json_option, progress_bar, say
 from fermata.demo.run import prepare_demo, run_demo
 from fermata.demo.waiting import DemoFailed
-from fermata.protocol.verify.verifier import WITHOUT_CHECK
+from fermata.protocol.verify.check_texts import WITHOUT_CHECK
 from fermata.protocol.wire.strict_json import parse_json
 
 #: The largest answer of ``fermata verify --json`` that is read.

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from fermata.errors import FermataError
 from fermata.log.checkpoint import signed_alone
 from fermata.protocol.verify.bundle import build_bundle
-from fermata.protocol.verify.verifier import FAILED, verify_bundle
+from fermata.protocol.verify.check_texts import FAILED
+from fermata.protocol.verify.verifier import verify_bundle
 from fermata.sim.faults import Crash, Tally
 from fermata.sim.network import CALM, Odds
 from fermata.sim.reference.watch import Violation

@@ -26,8 +26,9 @@ from fermata.protocol.standing.sweep import waits_for
 from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED, asking, missing
 from fermata.protocol.state.report_flags import ShownRange
 from fermata.protocol.state.state import State
+from fermata.protocol.verify.check_texts import FAILED, PASSED
 from fermata.protocol.verify.pause_checks import Moment, findings_v10, findings_v12
-from fermata.protocol.verify.verifier import FAILED, PASSED, verify_bundle
+from fermata.protocol.verify.verifier import verify_bundle
 from fermata.summary.records.pause import pause_record
 from fermata.summary.words import pause_lines
 from fermata.wire.v1 import statement_pb2

@@ -8,7 +8,7 @@ import pytest
 from fermata.protocol.roles.coordinator import close_statement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.verify.bundle import FULL, MARKER, PUBLIC, sealed_path
-from fermata.protocol.verify.verifier import NOT_CHECKED, OPEN_ONLY, PASSED, TITLES
+from fermata.protocol.verify.check_texts import NOT_CHECKED, OPEN_ONLY, PASSED, TITLES
 from fermata.wire.v1 import statement_pb2
 from harness.bundles import (
     Files,

@@ -11,7 +11,8 @@ from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import export_tiles
 from fermata.protocol.verify.bundle import FULL, MARKER, sealed_path
-from fermata.protocol.verify.verifier import PASSED, TITLES, verify_bundle
+from fermata.protocol.verify.check_texts import PASSED, TITLES
+from fermata.protocol.verify.verifier import verify_bundle
 from harness.bundles import Files, bundle_of, failed, files, finished_run, invalid, verify
 from harness.chains import COORDINATOR, Chain, chain_at
 

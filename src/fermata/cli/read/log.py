@@ -47,16 +47,10 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.verify.bundle import summary_paths
+from fermata.protocol.verify.check_texts import FAILED, NOT_CHECKED, WITHOUT_CHECK, Check
 from fermata.protocol.verify.freshness import Demands, unmet, witnessed_ms
 from fermata.protocol.verify.key_checks import liars_of_ceremonies
-from fermata.protocol.verify.verifier import (
-    FAILED,
-    NOT_CHECKED,
-    WITHOUT_CHECK,
-    Check,
-    Verification,
-    verify_bundle,
-)
+from fermata.protocol.verify.verifier import Verification, verify_bundle
 from fermata.summary.documents import document, drill_document, results_document
 from fermata.summary.drill_words import drill_lines, undrilled_line
 from fermata.summary.records.drills import drill_records

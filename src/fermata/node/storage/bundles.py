@@ -17,9 +17,10 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State
 from fermata.protocol.succession.views import leader
 from fermata.protocol.verify.bundle import build_bundle, check_readable, sealed_wanted
+from fermata.protocol.verify.check_texts import FAILED
 from fermata.protocol.verify.key_checks import ceremonies_of
 from fermata.protocol.verify.log_checks import judged_state
-from fermata.protocol.verify.verifier import FAILED, Verification, verify_bundle
+from fermata.protocol.verify.verifier import Verification, verify_bundle
 from fermata.protocol.wire.codec import sha256, sha256_from_text
 from fermata.protocol.wire.ports import ClockMs, Log
 

@@ -38,15 +38,16 @@ from fermata.protocol.verify.bundle import (
     sealed_paths,
     sealed_wanted,
 )
-from fermata.protocol.verify.check_texts import FAILED as FAILED
-from fermata.protocol.verify.check_texts import LET_GO as LET_GO
-from fermata.protocol.verify.check_texts import NEEDS_SEALED as NEEDS_SEALED
-from fermata.protocol.verify.check_texts import NOT_CHECKED as NOT_CHECKED
-from fermata.protocol.verify.check_texts import OPEN_ONLY as OPEN_ONLY
-from fermata.protocol.verify.check_texts import PASSED as PASSED
-from fermata.protocol.verify.check_texts import TITLES as TITLES
-from fermata.protocol.verify.check_texts import WITHOUT_CHECK as WITHOUT_CHECK
-from fermata.protocol.verify.check_texts import Check as Check
+from fermata.protocol.verify.check_texts import (
+    FAILED,
+    LET_GO,
+    NEEDS_SEALED,
+    NOT_CHECKED,
+    OPEN_ONLY,
+    PASSED,
+    TITLES,
+    Check,
+)
 from fermata.protocol.verify.key_checks import ceremonies_of, findings_v2
 from fermata.protocol.verify.log_checks import (
     NOTHING,

@@ -7,8 +7,9 @@ from fermata.log.checkpoint import signed_alone
 from fermata.protocol.state.calls import is_over
 from fermata.protocol.state.state import OPENED, REFUSED
 from fermata.protocol.verify.bundle import build_bundle
+from fermata.protocol.verify.check_texts import FAILED
 from fermata.protocol.verify.log_checks import judged_state
-from fermata.protocol.verify.verifier import FAILED, verify_bundle
+from fermata.protocol.verify.verifier import verify_bundle
 from fermata.sim.dice import Dice, stream
 from fermata.sim.faults import Tally
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Shape
