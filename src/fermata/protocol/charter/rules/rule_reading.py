@@ -1,6 +1,7 @@
 """Reads a charter's rules and refuses those that contradict themselves (docs/spec/rules.md)."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from fermata.protocol.charter.metrics import check_id, read_decimal
@@ -155,19 +156,11 @@ class _Leaf:
             "statistic",
             f"must be a result of {metric.id}, which has {', '.join(names) or 'none'}",
         )
-        comparison = self.comparison()
-        for_rounds, unknown = _run(self.source, self.path, text)
-        rule = Rule(
-            id=text.id,
-            kind=kind,
+        rule = replace(
+            self.compared(kind),
             metric=metric.id,
             statistic=text.statistic or "",
-            comparison=comparison,
-            limit=self.decimal(comparison),  # RU2.7.
-            limit_text=getattr(text, comparison),
             over_rounds=self.over_rounds(kind),  # RU2.8, RU3.1, RU3.2.
-            for_rounds=for_rounds,
-            unknown=unknown,
             scale=_choice(self.source, self.path, text, "scale", SCALES),  # RU2.9.
             confidence=_choice(self.source, self.path, text, "confidence", ("", *CONFIDENCES)),
             points_min=text.points_min or 0,  # RU2.10 before this, RU2.11 after.
@@ -180,6 +173,20 @@ class _Leaf:
         self.check_limit(rule, reach_of(rule.statistic, metric, own, len(panel.labs)))
         return rule
 
+    def compared(self, kind: str) -> Rule:
+        """What leaves of every kind have: a comparison with a limit, and for how many rounds."""
+        comparison = self.comparison()
+        for_rounds, unknown = _run(self.source, self.path, self.text)
+        return Rule(
+            self.text.id,
+            kind,
+            comparison=comparison,
+            limit=self.decimal(comparison),  # RU2.7.
+            limit_text=getattr(self.text, comparison),
+            for_rounds=for_rounds,
+            unknown=unknown,
+        )
+
     def read_of_panel(
         self, kind: str, panels: Mapping[str, Panel], shared: Collection[str]
     ) -> Rule:
@@ -188,19 +195,8 @@ class _Leaf:
         panel = panels.get(self.text.panel or "")
         if panel is None:  # RU2.13.
             self.source.fail_unknown(f"{self.path}.panel", "a panel", self.text.panel or "")
-        comparison = self.comparison()
-        for_rounds, unknown = _run(self.source, self.path, self.text)
-        rule = Rule(
-            self.text.id,
-            kind,
-            comparison=comparison,
-            limit=self.decimal(comparison),
-            limit_text=getattr(self.text, comparison),
-            over_rounds=(self.text.over_rounds or SILENT_ROUNDS) if kind == SILENT else 1,
-            for_rounds=for_rounds,
-            unknown=unknown,
-            panel=panel.id,
-        )
+        over_rounds = (self.text.over_rounds or SILENT_ROUNDS) if kind == SILENT else 1
+        rule = replace(self.compared(kind), over_rounds=over_rounds, panel=panel.id)
         if kind == NO_RESULT:  # RU3.10: one round without a result is no alarm, and it can hold.
             self.check_count(rule, NO_RESULT_MIN, ROUNDS_MAX, "rounds")
             return rule
@@ -220,17 +216,7 @@ class _Leaf:
         """A leaf about drills: how many auditors showed in the newest one that they could open."""
         # RU12.1: else it is unknown for ever.
         self.fail_unless(drilled > 0, "kind", "must be another kind in a charter without [drills]")
-        comparison = self.comparison()
-        for_rounds, unknown = _run(self.source, self.path, self.text)
-        rule = Rule(
-            self.text.id,
-            ABLE,
-            comparison=comparison,
-            limit=self.decimal(comparison),
-            limit_text=getattr(self.text, comparison),
-            for_rounds=for_rounds,
-            unknown=unknown,
-        )
+        rule = self.compared(ABLE)
         # RU12.2: an alarm that always holds or never, or that holds while all is well.
         self.check_count(rule, 1, drilled, "auditors", "below")
         return rule
