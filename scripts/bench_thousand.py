@@ -37,6 +37,7 @@ from fermata.memory_store import MemoryStore
 from fermata.node.pki.certificates import DAY_MS
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.client import GrpcLog
+from fermata.node.rpc.service import READ_COUNT_MAX
 from fermata.node.run.parts import clock_ms
 from fermata.node.run.shared_log_writer import TOGETHER_MAX
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
@@ -45,7 +46,8 @@ from fermata.protocol.fold.proofs import context_of
 from fermata.protocol.fold.references import bind
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.timekeeping import is_due
-from fermata.protocol.wire.envelope import seal_statement
+from fermata.protocol.wire.codec import decode_entry
+from fermata.protocol.wire.envelope import seal_statement, statement_of, unseal
 from fermata.types import EntryIndex
 from fermata.wire.v1 import statement_pb2
 from many_labs import AUDITORS, COORDINATOR, ManyLabs, Size, lay_out, many_labs
@@ -177,6 +179,15 @@ class Auditors:
         """How many entries the coordinator's log has: the second line of its head."""
         return int(self._logs[AUDITORS[0]].checkpoint().split(b"\n")[1])
 
+    def kinds(self, start: int) -> Iterator[str]:
+        """The kind of each statement in the log from an entry on, unchecked."""
+        log = self._logs[AUDITORS[0]]
+        while entries := log.read(start, READ_COUNT_MAX):
+            start += len(entries)
+            for entry in entries:
+                envelope = unseal(decode_entry(entry).envelope)
+                yield str(statement_of(envelope).WhichOneof("body"))
+
     def close(self) -> None:
         """Ends the connections."""
         for log in self._logs.values():
@@ -248,6 +259,18 @@ class Run:
         self.figures["threads_before"] = before
         self.figures["threads_with_watches"] = self.coordinator.status("Threads")
 
+    def _close_seen(self, start: int) -> Callable[[], bool]:
+        """Tells at each call whether the round has been closed; each entry is read once."""
+        read = start
+
+        def is_closed() -> bool:
+            nonlocal read
+            kinds = list(self.auditors.kinds(read))
+            read += len(kinds)
+            return "close_round" in kinds
+
+        return is_closed
+
     def report(self) -> list[Answer]:
         """All labs report, and the round is closed."""
         before = self.auditors.size()
@@ -255,8 +278,8 @@ class Run:
             with self.stage("reports"):
                 answers = self.clients.order("report")
             with self.stage("close"):
-                wanted = before + sum(not answer.reason for answer in answers) + 1
-                until(lambda: self.auditors.size() >= wanted, CLOSE_S, self.coordinator.process)
+                is_closed = self._close_seen(before)
+                until(is_closed, CLOSE_S, self.coordinator.process)
         if self.figures.get("watches_retries") is not None:
             still = self.clients.order("count")
             self.figures["watches_open"] = sum(not answer.reason for answer in still)

@@ -111,7 +111,7 @@ def issuer_of(chain: Chain, anchors: Sequence[Anchor]) -> Anchor:
 
     Raises ``IdentityError`` IDENTITY_FORM, CERT_FOREIGN.
     """
-    return _issuers(chain, anchors)[0][0]
+    return _issuers(chain, tuple(anchors))[0][0]
 
 
 def check_chain(
@@ -123,10 +123,11 @@ def check_chain(
 ) -> None:
     """Checks that a chain (leaf first) entitles the leaf's holder to a call at ``now_ms`` (UTC).
 
-    Only what cannot change is remembered: signatures. Dates and deny-list are asked each call.
+    Only what cannot change is remembered: signatures and scopes. Dates and deny-list are asked each
+    call.
     Raises ``IdentityError`` as ``check_certificate`` does.
     """
-    paths = _issuers(chain, anchors)
+    paths = _issuers(chain, tuple(anchors))
     check_holder(chain[0], deployment, now_ms, is_denied)
     valid = (all(not_before_ms(a) <= now_ms <= not_after_ms(a) for a in path) for _, path in paths)
     if not any(valid):
@@ -135,7 +136,8 @@ def check_chain(
         )
 
 
-def _issuers(chain: Chain, anchors: Sequence[Anchor]) -> list[tuple[Anchor, Chain]]:
+@functools.lru_cache(maxsize=CERTIFICATES_KEPT)
+def _issuers(chain: Chain, anchors: tuple[Anchor, ...]) -> tuple[tuple[Anchor, Chain], ...]:
     """The anchors that may have issued the leaf, each with the authorities up to it."""
     paths = [(anchor, _path(chain, anchor.certificate)) for anchor in anchors]
     signed = [(anchor, path) for anchor, path in paths if path]
@@ -146,7 +148,7 @@ def _issuers(chain: Chain, anchors: Sequence[Anchor]) -> list[tuple[Anchor, Chai
             " is pinned, for a client; enrol with it",
         )
     identity = identity_of(chain[0])
-    entitled = [(anchor, path) for anchor, path in signed if anchor.is_for(identity)]
+    entitled = tuple((anchor, path) for anchor, path in signed if anchor.is_for(identity))
     if not entitled:
         raise IdentityError(
             "CERT_FOREIGN", f"the authority that issued the certificate is none of {identity.uri}"

@@ -17,6 +17,7 @@ from fermata.node.observe.clock_events import ClockEvents
 from fermata.node.observe.drill_events import DrillEvents
 from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.governance_events import GovernanceEvents
+from fermata.node.observe.paced import paced
 from fermata.node.observe.pause_events import PauseEvents
 from fermata.node.observe.round_events import RoundEvents
 from fermata.node.observe.stray_lines import only_events
@@ -59,6 +60,8 @@ from fermata.wire.v1 import statement_pb2
 
 #: Looks at a node after a step, in the loop's thread: gauges, alarms, events, the hook.
 Observer = Callable[[], None]
+#: A node that is woken by each of a thousand reports need not count silent nodes after each.
+GAUGES_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,7 @@ class Node:
         observers: list[Observer] = [
             RoundEvents(self.driver, telemetry, clock_ms).look,
             WitnessEvents(replica, telemetry, clock_ms).look,
-            gauges.look,
+            paced(gauges.look, clock_ms, GAUGES_MS),
             AlarmEvents(replica, telemetry, clock_ms).look,
             ClockEvents(self.driver, telemetry).look,
             PauseEvents(replica, telemetry).look,
