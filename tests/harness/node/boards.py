@@ -6,11 +6,15 @@ from pathlib import Path
 
 from fermata.errors import IdentityError
 from fermata.log.merkle import Tree
+from fermata.memory_store import MemoryStore
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.succession.board_client import BoardClient
 from fermata.node.run.succession.board_folder import BoardFolder, LogStanding
 from fermata.node.run.succession.board_service import board_handler
 from fermata.node.run.succession.coordinators import Place
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.succession.sealed_parts import SealedParts
+from harness.deployments import MODULUS_BITS_MIN
 from harness.node.node_world import DEPLOYMENT, Authority, World, pem, world
 from harness.succession import Succession
 
@@ -35,12 +39,14 @@ class Boards:
 def folder_of(
     path: Path, succession: Succession, tree: Tree, entries: Sequence[bytes] = ()
 ) -> BoardFolder:
-    """A board whose coordinator has this log, in view 0."""
+    """A board whose coordinator has this log, in view 0, and lacks no sealed part."""
+    charter = succession.deployment.charter
     return BoardFolder(
         path / "board",
         lambda: succession.views,
         lambda: LogStanding(0, 0, tree),
         lambda start, stop: list(entries[start:stop]),
+        SealedParts(Replica(charter, MemoryStore(), MODULUS_BITS_MIN)),
     )
 
 

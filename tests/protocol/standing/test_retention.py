@@ -11,12 +11,14 @@ from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.auditor import rounds_to_open
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.roles.succession.mirroring import SealedParts
-from fermata.protocol.standing.dropping import DROPPED, Dropper, sealed_named
+from fermata.protocol.roles.succession.own_parts import OwnParts
+from fermata.protocol.roles.succession.sealed_parts import Lacked, SealedParts
+from fermata.protocol.standing.dropping import DROPPED, Dropper, reports_named
 from fermata.protocol.standing.retention import letting_go, terms_of
 from fermata.protocol.state.pause import PAUSED, RULE, RUNNING, Change
 from fermata.protocol.verify.bundle import sealed_path, sealed_paths
 from fermata.protocol.verify.verifier import verify_bundle
+from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import LogWrapper, Store
 from fermata.sim.faults import Crash, Fragile, Fuse
 from harness.bundles import bundle_of_run
@@ -268,6 +270,7 @@ def test_a_standby_asks_nobody_for_what_is_let_go() -> None:
     replica = Replica(run.charter, MemoryStore(), MODULUS_BITS_MIN)
     replica.pull(log)
     parts = SealedParts(replica)
+    parts.look()
     assert parts.fetch([log]) == 12
     assert set(asked) == set(parts_of(run, 4, 5))
     assert parts.lacking == ()
@@ -277,7 +280,38 @@ def test_the_sealed_parts_of_a_round_are_named_by_the_reports_of_its_entries() -
     run = life(2)
     going = letting_go(run.state, run.state.size)
     entries = going.entries_of(1)
-    named = list(sealed_named(run.leaves()[entries.start : entries.stop], entries.start))
-    assert {digest for _, digest in named} == set(parts_of(run, 1))
+    named = list(reports_named(run.leaves()[entries.start : entries.stop], entries.start))
+    assert {digest for _, _, digest in named} == set(parts_of(run, 1))
     paths = sealed_paths(run.state, {1})
     assert set(paths) == {sealed_path(digest) for digest in parts_of(run, 1)}
+
+
+def test_a_lab_gives_no_part_that_the_term_lets_go() -> None:
+    run = life(2)
+    lab = run.charter.labs[0]
+    parts = OwnParts(run.drivers[lab].replica)
+    parts.look()
+    given = [
+        parts.part(run.state.rounds[number].reports[lab].sealed_sha256) is not None
+        for number in range(ROUNDS)
+    ]
+    assert given == [False, False, False, True, True]
+
+
+def test_a_part_that_comes_after_its_round_was_let_go_is_not_kept() -> None:
+    run = life(2)
+    replica = Replica(run.charter, MemoryStore(), MODULUS_BITS_MIN)
+    replica.pull(run.ledger)
+    parts = SealedParts(replica)
+    parts.look()
+    (gone, *_), (owed, *_) = parts_of(run, 1), parts_of(run, 5)
+    drafts = [run.stores[lab].draft(f"answer/{n}/0") for lab in run.charter.labs for n in (1, 5)]
+    by_digest = {sha256(draft.sealed_part): draft.sealed_part for draft in drafts}
+    # It was lacking when it was asked for; the loop looks only at its next turn.
+    lacked = Lacked(run.state.rounds[0].entry + 1, gone, run.charter.labs[0])
+    parts._missing[lacked.entry] = lacked
+    parts._publish()
+    for digest in (gone, owed):
+        assert parts.take("auditor-1", True, by_digest[digest])
+    assert replica.store.sealed(gone) is None
+    assert replica.store.sealed(owed) == by_digest[owed]

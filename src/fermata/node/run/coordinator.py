@@ -37,6 +37,7 @@ from fermata.node.run.succession.standby import (
     open_board,
     open_exchange,
     run_standby,
+    sealed_parts_of,
 )
 from fermata.node.run.succession.standing import leader_of
 from fermata.node.storage.signatures import read_signatures, sealed_charter
@@ -44,6 +45,9 @@ from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
 from fermata.protocol.wire.envelope import assemble
+
+#: Entries of its own log that a writer looks through for missing sealed parts in one turn.
+LOOKED_AT_ONCE = 64
 
 
 def log_charter(config: NodeConfig, writer: LogWriter) -> None:
@@ -133,12 +137,13 @@ def _run_writer(
     writer = SharedLogWriter(replica, base.signer.key, clock_ms, engine)
     relay = EpochRelay(config, replica, writer, telemetry)
     terms = replica.charter.succession
-    board = open_board(base, wake) if terms is not None else None
+    parts = sealed_parts_of(replica)
+    board = open_board(base, wake, parts) if terms is not None else None
     threads = engine.terms.at_once if engine is not None else 0
     _serve(base, listen, writer, authority, wake, relay, board, threads)
     exchange = None
     if terms is not None and board is not None:
-        exchange = open_exchange(base, wake, terms, board, asking_for_parts(replica))
+        exchange = open_exchange(base, wake, terms, board, asking_for_parts(parts))
 
     def left() -> Mapping[str, int]:
         return exchange.heard().left if exchange is not None else {}
@@ -167,6 +172,8 @@ def _run_writer(
         # SU14.3: whoever was left adds nothing; the loop ends at once.
         if has_ended():
             return 0
+        # SU26: this thread alone looks what is missing, and callers read what it has seen.
+        looked = parts.look(LOOKED_AT_ONCE) if board is not None else 0
         before, witnessed = writer.size(), replica.witnessed.size
         try:
             key_record.look()
@@ -176,7 +183,7 @@ def _run_writer(
         finally:
             if (writer.size(), replica.witnessed.size) != (before, witnessed):
                 writer.on_growth(writer.size())
-        return writer.size() - before
+        return writer.size() - before + looked
 
     issue = self_issue(authority, tls)
 

@@ -1,6 +1,7 @@
 """The coordinator's duties: open the next round, close the one that is due."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from fermata.crypto.paillier import Multiply, product
 from fermata.crypto.report.proof_cache import ProofCache
@@ -36,10 +37,31 @@ from fermata.protocol.state.state import (
 from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Duty, IsDrafted
+from fermata.types import RoundNumber
 from fermata.wire.v1 import statement_pb2
 
 #: The sealed part with this SHA-256 from the coordinator's own store, or None.
 FindSealed = Callable[[bytes], bytes | None]
+
+
+@dataclass(eq=False)
+class Missing:
+    """The sealed part for which a close waits (SU26), so that not all are read at each turn.
+
+    ``tell`` gets the number of the round.
+    """
+
+    tell: Callable[[int], None] = lambda number: None
+    sha256: bytes = field(default=b"", init=False)
+
+    def look(self, wanted: Sequence[bytes], number: RoundNumber, find_sealed: FindSealed) -> bool:
+        """Whether one of the ``wanted`` parts is missing; the one that was is looked for first."""
+        first = [digest for digest in wanted if digest == self.sha256]
+        lacking = (digest for digest in (*first, *wanted) if find_sealed(digest) is None)
+        self.sha256 = next(lacking, b"")
+        if self.sha256:
+            self.tell(number)
+        return self.sha256 != b""
 
 
 def duties(
@@ -48,11 +70,13 @@ def duties(
     find_sealed: FindSealed,
     cache: ProofCache | None = None,
     multiply: Multiply = product,
+    missing: Missing | None = None,
 ) -> list[Duty]:
     """What the coordinator owes the log now, by the log's time: one statement, or nothing.
 
     ``cache``: proofs that this node has checked. ``multiply`` makes the products of a close.
-    Raises StorageError DATA_LOSS if the sealed part of a report that counts is gone.
+    ``missing``: remembers the part for which a close waits. Raises StorageError DATA_LOSS if the
+    sealed part of a report that counts, and that this coordinator logged in its view, is gone.
     """
     if not isinstance(state, KeyedState):
         return []
@@ -69,7 +93,7 @@ def duties(
         slot = f"close/{current.number}/{_basis(current)}"
         if not is_drafted(slot):
             round_ = proven_round(terms, key, current, cache)
-            return [Duty(slot, close_statement(state, round_, find_sealed, multiply))]
+            return _close(state, round_, find_sealed, multiply, slot, missing or Missing())
     charter = charter_for_next_round(state)
     call = _due_call(charter, key, state)
     if call is None:
@@ -85,6 +109,27 @@ def duties(
         open_round=statement_pb2.OpenRound(round=number, period=call.period, key_id=key.key_id),
     )
     return [Duty(f"{slot}/again" if call.is_second else slot, statement)]
+
+
+def _close(
+    state: KeyedState,
+    round_: Round,
+    find_sealed: FindSealed,
+    multiply: Multiply,
+    slot: str,
+    missing: Missing,
+) -> list[Duty]:
+    """The close that is due, or nothing while a part that it multiplies is still to come."""
+    began = state.handovers[-1].start if state.handovers else 0
+    counted = [
+        (round_ if number == round_.number else state.rounds[number - 1]).reports[lab]
+        for number, lab in figures_in(round_standing(state, round_).figures)
+    ]
+    # SU26: the coordinator of an earlier view had it, and whoever has it now gives it.
+    earlier = [seen.sealed_sha256 for seen in counted if seen.entry < began]
+    if missing.look(earlier, round_.number, find_sealed):
+        return []
+    return [Duty(slot, close_statement(state, round_, find_sealed, multiply))]
 
 
 def _due_call(charter: Charter, key: ThresholdKey, state: State) -> Call | None:

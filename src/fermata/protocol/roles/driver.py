@@ -100,6 +100,9 @@ class Driver:
         self._outbox = Outbox(replica, outside, self._prove)
         #: Of a coordinator: what makes the products of a close.
         self.multiply: Multiply = product
+        self._missing = coordinator.Missing(
+            lambda number: self._event_once("close_waits", number, "NO_SEALED")
+        )
         #: Of an auditor: what others could not log.
         self.pleas = Pleas(self.me, replica, log, outside)
         #: Of an auditor: what it has given up.
@@ -211,8 +214,8 @@ class Driver:
                 return ()
             case Role.COORDINATOR:
                 cache = self.replica.cache
-                sealed, multiply = self.store.sealed, self.multiply
-                return coordinator.duties(state, self._is_drafted, sealed, cache, multiply)
+                sealed, multiply, missing = self.store.sealed, self.multiply, self._missing
+                return coordinator.duties(state, self._is_drafted, sealed, cache, multiply, missing)
             case Role.AUDITOR:
                 passed, opener, drills = self._closes.passed, self._opener, self._drill_opener
                 if opener is None and self.share is not None:

@@ -17,14 +17,14 @@ DROPPED = "sealed-dropped"
 DROPPED_AT_ONCE = 16
 
 
-def sealed_named(leaves: Sequence[bytes], start: int) -> Iterator[tuple[int, bytes]]:
-    """Entry and SHA-256 of the sealed part of each report among leaves from ``start`` on."""
+def reports_named(leaves: Sequence[bytes], start: int) -> Iterator[tuple[int, str, bytes]]:
+    """Entry, lab and SHA-256 of the sealed part of each report among leaves from ``start`` on."""
     for entry, leaf in enumerate(leaves, start):
         # What is no statement was logged as evidence, or is the charter.
         with suppress(VerificationError):
             statement = statement_of(unseal(decode_entry(leaf).envelope))
             if statement.HasField("report"):
-                yield entry, statement.report.sealed_sha256
+                yield entry, statement.author, statement.report.sealed_sha256
 
 
 class Dropper:
@@ -60,8 +60,8 @@ class Dropper:
             self._at = left[0], going.entries_of(left[0]).start
         number, start = self._at
         stop = min(start + DROPPED_AT_ONCE, going.entries_of(number).stop)
-        named = sealed_named(self._store.leaves(start, stop), start)
-        self._store.drop_sealed([digest for at, digest in named if going.lets_go(at, digest)])
+        named = reports_named(self._store.leaves(start, stop), start)
+        self._store.drop_sealed([digest for at, _, digest in named if going.lets_go(at, digest)])
         self._at = number, stop
         if stop == going.entries_of(number).stop:
             self._finish(number)

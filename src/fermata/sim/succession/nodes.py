@@ -19,6 +19,8 @@ from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.succession.crossing import common, cross
 from fermata.protocol.roles.succession.mirroring import Mirror
+from fermata.protocol.roles.succession.own_parts import OwnParts
+from fermata.protocol.roles.succession.sealed_parts import SealedParts
 from fermata.protocol.roles.succession.standing_by import Successor, begin
 from fermata.protocol.succession.board import Board, open_words
 from fermata.protocol.succession.heard import Heard, hear
@@ -81,6 +83,14 @@ class Withholding(LogWrapper):
         return []
 
 
+class KeepsParts(LogWrapper):
+    """The log of a coordinator that hands out no sealed part."""
+
+    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
+        """Raises TransportError UNREACHABLE."""
+        raise TransportError("UNREACHABLE", "log: no sealed part is handed out")
+
+
 def views_of(replica: Replica) -> Views:
     """The views under the charter in force."""
     return Views.of(replica.charter, replica.charters[0].charter.sha256)
@@ -139,12 +149,13 @@ class Node:
 
 
 class Hub(Node):
-    """A coordinator, with its board. ``is_paused``: its process stands still, and wakes again."""
+    """A coordinator, with its board. ``is_paused``: its process stands still, and wakes again;
+    ``keeps_parts``: it hands out no sealed part."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.kept: dict[str, BoardWords] = {}
-        self.is_paused = self.withholds = False
+        self.is_paused = self.withholds = self.keeps_parts = False
         #: Whom it shows another log, and that log, of a coordinator that splits the view.
         self.half: frozenset[str] = frozenset()
         self._fork: LogWriter | None = None
@@ -161,7 +172,7 @@ class Hub(Node):
         self._fork, self._handed, self._heard = None, {}, None
         self.board = Board()
         self.board.put_back(views_of(replica), self.kept.values())
-        self.mirror = Mirror(replica, lambda reason: None)
+        self.mirror = Mirror(replica, lambda reason: None, SealedParts(replica))
         self.successor = Successor(self.name, replica, lambda: list(self._handed.values()), terms)
         self.driver = self.make_driver(replica, self.writer)
 
@@ -180,6 +191,8 @@ class Hub(Node):
         """Its log, as one caller reaches it."""
         role = self.deployment.charter.parties[caller].role
         log = self.writer.as_caller(role, caller)
+        if self.keeps_parts:
+            log = KeepsParts(log)
         if not self.leads:
             return Copied(log, self.replica)
         if caller in self.half:
@@ -229,7 +242,9 @@ class Hub(Node):
         others = [c.id for c in views.coordinators if c.id not in (leading, self.name)]
         ways = [self.ways(other) for other in others]
         if self.leads:
-            return came + self.running.step() + self.mirror.sealed.fetch(ways)
+            came += self.running.step()
+            self.mirror.sealed.look()
+            return came + self.mirror.sealed.fetch(ways)
         return came + self.mirror.step(self.ways(leading), ways)
 
     def _begins(self, every: list[Sequence[BoardWords]]) -> bool:
@@ -273,6 +288,12 @@ class Member(Node):
         self._heard = 0, ()
         replica = self.replica_of(self.store())
         self.driver = self.make_driver(replica, _Leader(replica, self.ways))
+        self._parts = OwnParts(replica)
+
+    def part(self, digest: bytes) -> bytes | None:
+        """A sealed part that it can give (SU26)."""
+        self._parts.look()
+        return self._parts.part(digest)
 
     def step(self, said: Sequence[Sequence[BoardWords]], claims: Sequence[tuple[int, str]]) -> int:
         """One turn: takes what boards say, goes on with a later view, and runs its role."""

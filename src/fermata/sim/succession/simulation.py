@@ -37,6 +37,8 @@ FAULTS = {
     "healed": 16,
     "clock changed": 4,
 }
+#: How often in a thousand turns a coordinator begins, or ends, to hand out no sealed part.
+PARTS_KEPT = 16
 TURNS_PER_NODE, TURN_MS_MAX = 45, 50_000
 FUSE_CALLS_MAX, SKEW_MS_MAX = 40, 60_000
 #: How far the clock moves after a pass of the calm in which something, or nothing, has happened.
@@ -91,12 +93,26 @@ def _trouble(world: World) -> None:
     dice, names = world.dice, tuple(world.nodes)
     world.lost = dice.below(40)
     choices = (*FAULTS.items(), ("", 1000 - sum(FAULTS.values())))
+    # In half of the runs coordinators also keep their sealed parts to themselves.
+    are_kept = world.parts_dice.chance(500)
     for _ in range(TURNS_PER_NODE * len(names)):
         world.now_ms += dice.below(TURN_MS_MAX)
         fault = dice.weighted(choices)
         if fault and _happens(world, fault):
             world.tally[fault] += 1
+        if are_kept:
+            _keep_parts(world)
         world.step(dice.pick(names))
+
+
+def _keep_parts(world: World) -> None:
+    """From dice of its own, so that seeds without this fault play what they played before it."""
+    if world.parts_dice.chance(PARTS_KEPT):
+        hub = world.hubs[world.parts_dice.pick(tuple(world.hubs))]
+        hub.keeps_parts = not hub.keeps_parts
+        what = "keeps its sealed parts" if hub.keeps_parts else "hands out its sealed parts"
+        world.tally[f"coordinator {what}"] += 1
+        world.tell(hub.name, what)
 
 
 def _happens(world: World, fault: str) -> bool:
@@ -151,7 +167,7 @@ def _calm(world: World) -> None:
     for node in world.nodes.values():
         node.fuse.put_out()
     for hub in world.hubs.values():
-        hub.is_paused = hub.withholds = False
+        hub.is_paused = hub.withholds = hub.keeps_parts = False
         hub.half = frozenset()
 
 
@@ -175,8 +191,8 @@ def _is_well(world: World, leader: Hub) -> bool:
     is_last = is_over(world.charter, state.rounds, state.clock, world.now_ms)
     if not is_last or any(phase not in (OPENED, REFUSED) for phase in phases):
         return False
-    others = [hub.disk for name, hub in world.hubs.items() if name not in world.dead]
-    if any(disk.sealed(part) for part in leader.mirror.sealed.lacking for disk in others):
+    # What nobody else has, its lab has (SU26).
+    if leader.mirror.sealed.lacking:
         return False
     # The Handover of its view is witnessed, and everybody has gone on with it who may.
     start = state.handovers[-1].start if state.handovers else 0
@@ -199,17 +215,11 @@ def _judge(world: World, leader: Hub) -> None:
     note = signed_alone(leader.writer.checkpoint(), origin, leader.key.public_key)
     leaves = leader.disk.leaves(0, replica.tree.size)
     witnesses = leader.writer.witnesses()
-    # A part that was with a coordinator alone that is gone for good is with the auditors (SU11).
-    auditors = [disks[name] for name in world.charter.auditors]
-    reason = ""
-    for disk in (leader.disk, *auditors):
-        try:
-            files = build_bundle(judged_state(replica), leaves, note, witnesses, disk)
-            break
-        except FermataError as error:
-            reason = reason or error.reason
-    else:
-        world.oracle.violate(f"no bundle: {reason}")
+    try:
+        # A part that was with a coordinator alone which is gone for good was given (SU26).
+        files = build_bundle(judged_state(replica), leaves, note, witnesses, leader.disk)
+    except FermataError as error:
+        world.oracle.violate(f"no bundle: {error.reason}")
         return
     verification = verify_bundle(files, world.charter.sha256, MODULUS_BITS_MIN)
     for check in verification.checks:

@@ -37,6 +37,7 @@ class World:
         self.seed, self.deployment = seed, deployment_of(shape)
         self.charter = self.deployment.charter
         self.dice = Dice(stream(seed, "succession/scheduler"))
+        self.parts_dice = Dice(stream(seed, "succession/parts"))
         self.now_ms, self.lost = START_MS, 0
         self.skew_ms: dict[str, int] = {}
         self.cut: set[tuple[str, str]] = set()
@@ -70,7 +71,7 @@ class World:
 
     def _on_event_of(self, name: str) -> OnEvent:
         def on_event(event: str, fields: Mapping[str, str | int]) -> None:
-            if event in ("left", "took_over", "word_broken"):
+            if event in ("left", "took_over", "word_broken", "close_waits"):
                 self.tally[f"{event} {fields.get('reason', '')}".strip()] += 1
             more = "".join(f" {key}={value}" for key, value in fields.items())
             self.tell(name, event + more)
@@ -133,6 +134,7 @@ class World:
         except FermataError as error:
             self.tell(name, f"cannot go on yet: {error.reason}")
         self._post(node)
+        self._give(node)
         self._look(name)
         return changed
 
@@ -151,6 +153,25 @@ class World:
                     hub.hand_in(*left, node.running.replica.tree, node.disk)
             except FermataError as error:
                 self.tell(node.name, f"is refused by the board of {name}: {error.reason}")
+
+    def _give(self, node: Hub | Member) -> None:
+        """After a turn, also one that failed: auditors and labs give what coordinators lack."""
+        if not isinstance(node, Member) or node.driver is None:
+            return
+        is_auditor = node.name in self.charter.auditors
+        for name, hub in self.hubs.items():
+            if not self.is_open(node.name, name):
+                continue
+            sealed = hub.mirror.sealed
+            try:
+                for digest in sealed.named("" if is_auditor else node.name):
+                    if (part := node.part(digest)) is not None:
+                        self.tally["sealed part given"] += sealed.take(node.name, is_auditor, part)
+            except Crash as crash:
+                self.crashed(crash)
+                return
+            except FermataError as error:
+                self.tell(node.name, f"gives {name} no sealed part: {error.reason}")
 
     def _leads(self, view: int, hub: str) -> bool:
         return self.charter.coordinators[view % len(self.hubs)] == hub

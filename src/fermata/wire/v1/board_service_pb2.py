@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from fermata.wire.v1 import succession_pb2 as fermata_dot_wire_dot_v1_dot_succession__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#fermata/wire/v1/board_service.proto\x12\x0f\x66\x65rmata.wire.v1\x1a fermata/wire/v1/succession.proto\"\x8b\x01\n\nBoardWords\x12\r\n\x05party\x18\x01 \x01(\t\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12+\n\x04head\x18\x03 \x01(\x0b\x32\x1d.fermata.wire.v1.CosignedHead\x12\x31\n\x0b\x63\x65rtificate\x18\x04 \x01(\x0b\x32\x1c.fermata.wire.v1.Certificate\"*\n\x0c\x43osignedHead\x12\x0c\n\x04view\x18\x01 \x01(\x04\x12\x0c\n\x04note\x18\x02 \x01(\x0c\">\n\x10PostWordsRequest\x12*\n\x05words\x18\x01 \x01(\x0b\x32\x1b.fermata.wire.v1.BoardWords\"\x13\n\x11PostWordsResponse\"\x11\n\x0fGetBoardRequest\"^\n\x10GetBoardResponse\x12*\n\x05words\x18\x01 \x03(\x0b\x32\x1b.fermata.wire.v1.BoardWords\x12\x0c\n\x04view\x18\x02 \x01(\x04\x12\x10\n\x08handover\x18\x03 \x01(\x04\" \n\x10GetPrefixRequest\x12\x0c\n\x04size\x18\x01 \x01(\x04\"/\n\x11GetPrefixResponse\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12\x0c\n\x04root\x18\x02 \x01(\x0c\"L\n\rHandInRequest\x12\x0c\n\x04view\x18\x01 \x01(\x04\x12\r\n\x05start\x18\x02 \x01(\x04\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0e\n\x06leaves\x18\x04 \x03(\x0c\"0\n\x0eHandInResponse\x12\x0c\n\x04have\x18\x01 \x01(\x04\x12\x10\n\x08is_whole\x18\x02 \x01(\x08\"_\n\x0eGetCopyRequest\x12\x0f\n\x07\x61uditor\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0c\n\x04root\x18\x03 \x01(\x0c\x12\r\n\x05start\x18\x04 \x01(\x04\x12\x11\n\tcount_max\x18\x05 \x01(\r\"!\n\x0fGetCopyResponse\x12\x0e\n\x06leaves\x18\x01 \x03(\x0c\x32\xa0\x03\n\x0c\x42oardService\x12R\n\tPostWords\x12!.fermata.wire.v1.PostWordsRequest\x1a\".fermata.wire.v1.PostWordsResponse\x12O\n\x08GetBoard\x12 .fermata.wire.v1.GetBoardRequest\x1a!.fermata.wire.v1.GetBoardResponse\x12R\n\tGetPrefix\x12!.fermata.wire.v1.GetPrefixRequest\x1a\".fermata.wire.v1.GetPrefixResponse\x12I\n\x06HandIn\x12\x1e.fermata.wire.v1.HandInRequest\x1a\x1f.fermata.wire.v1.HandInResponse\x12L\n\x07GetCopy\x12\x1f.fermata.wire.v1.GetCopyRequest\x1a .fermata.wire.v1.GetCopyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#fermata/wire/v1/board_service.proto\x12\x0f\x66\x65rmata.wire.v1\x1a fermata/wire/v1/succession.proto\"\x8b\x01\n\nBoardWords\x12\r\n\x05party\x18\x01 \x01(\t\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12+\n\x04head\x18\x03 \x01(\x0b\x32\x1d.fermata.wire.v1.CosignedHead\x12\x31\n\x0b\x63\x65rtificate\x18\x04 \x01(\x0b\x32\x1c.fermata.wire.v1.Certificate\"*\n\x0c\x43osignedHead\x12\x0c\n\x04view\x18\x01 \x01(\x04\x12\x0c\n\x04note\x18\x02 \x01(\x0c\">\n\x10PostWordsRequest\x12*\n\x05words\x18\x01 \x01(\x0b\x32\x1b.fermata.wire.v1.BoardWords\"\x13\n\x11PostWordsResponse\"\x11\n\x0fGetBoardRequest\"o\n\x10GetBoardResponse\x12*\n\x05words\x18\x01 \x03(\x0b\x32\x1b.fermata.wire.v1.BoardWords\x12\x0c\n\x04view\x18\x02 \x01(\x04\x12\x10\n\x08handover\x18\x03 \x01(\x04\x12\x0f\n\x07lacking\x18\x04 \x03(\x0c\" \n\x10GetPrefixRequest\x12\x0c\n\x04size\x18\x01 \x01(\x04\"/\n\x11GetPrefixResponse\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12\x0c\n\x04root\x18\x02 \x01(\x0c\"L\n\rHandInRequest\x12\x0c\n\x04view\x18\x01 \x01(\x04\x12\r\n\x05start\x18\x02 \x01(\x04\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0e\n\x06leaves\x18\x04 \x03(\x0c\"0\n\x0eHandInResponse\x12\x0c\n\x04have\x18\x01 \x01(\x04\x12\x10\n\x08is_whole\x18\x02 \x01(\x08\"_\n\x0eGetCopyRequest\x12\x0f\n\x07\x61uditor\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0c\n\x04root\x18\x03 \x01(\x0c\x12\r\n\x05start\x18\x04 \x01(\x04\x12\x11\n\tcount_max\x18\x05 \x01(\r\"!\n\x0fGetCopyResponse\x12\x0e\n\x06leaves\x18\x01 \x03(\x0c\"(\n\x11GiveSealedRequest\x12\x13\n\x0bsealed_part\x18\x01 \x01(\x0c\"\x14\n\x12GiveSealedResponse2\xf7\x03\n\x0c\x42oardService\x12R\n\tPostWords\x12!.fermata.wire.v1.PostWordsRequest\x1a\".fermata.wire.v1.PostWordsResponse\x12O\n\x08GetBoard\x12 .fermata.wire.v1.GetBoardRequest\x1a!.fermata.wire.v1.GetBoardResponse\x12R\n\tGetPrefix\x12!.fermata.wire.v1.GetPrefixRequest\x1a\".fermata.wire.v1.GetPrefixResponse\x12I\n\x06HandIn\x12\x1e.fermata.wire.v1.HandInRequest\x1a\x1f.fermata.wire.v1.HandInResponse\x12L\n\x07GetCopy\x12\x1f.fermata.wire.v1.GetCopyRequest\x1a .fermata.wire.v1.GetCopyResponse\x12U\n\nGiveSealed\x12\".fermata.wire.v1.GiveSealedRequest\x1a#.fermata.wire.v1.GiveSealedResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,19 +43,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETBOARDREQUEST']._serialized_start=361
   _globals['_GETBOARDREQUEST']._serialized_end=378
   _globals['_GETBOARDRESPONSE']._serialized_start=380
-  _globals['_GETBOARDRESPONSE']._serialized_end=474
-  _globals['_GETPREFIXREQUEST']._serialized_start=476
-  _globals['_GETPREFIXREQUEST']._serialized_end=508
-  _globals['_GETPREFIXRESPONSE']._serialized_start=510
-  _globals['_GETPREFIXRESPONSE']._serialized_end=557
-  _globals['_HANDINREQUEST']._serialized_start=559
-  _globals['_HANDINREQUEST']._serialized_end=635
-  _globals['_HANDINRESPONSE']._serialized_start=637
-  _globals['_HANDINRESPONSE']._serialized_end=685
-  _globals['_GETCOPYREQUEST']._serialized_start=687
-  _globals['_GETCOPYREQUEST']._serialized_end=782
-  _globals['_GETCOPYRESPONSE']._serialized_start=784
-  _globals['_GETCOPYRESPONSE']._serialized_end=817
-  _globals['_BOARDSERVICE']._serialized_start=820
-  _globals['_BOARDSERVICE']._serialized_end=1236
+  _globals['_GETBOARDRESPONSE']._serialized_end=491
+  _globals['_GETPREFIXREQUEST']._serialized_start=493
+  _globals['_GETPREFIXREQUEST']._serialized_end=525
+  _globals['_GETPREFIXRESPONSE']._serialized_start=527
+  _globals['_GETPREFIXRESPONSE']._serialized_end=574
+  _globals['_HANDINREQUEST']._serialized_start=576
+  _globals['_HANDINREQUEST']._serialized_end=652
+  _globals['_HANDINRESPONSE']._serialized_start=654
+  _globals['_HANDINRESPONSE']._serialized_end=702
+  _globals['_GETCOPYREQUEST']._serialized_start=704
+  _globals['_GETCOPYREQUEST']._serialized_end=799
+  _globals['_GETCOPYRESPONSE']._serialized_start=801
+  _globals['_GETCOPYRESPONSE']._serialized_end=834
+  _globals['_GIVESEALEDREQUEST']._serialized_start=836
+  _globals['_GIVESEALEDREQUEST']._serialized_end=876
+  _globals['_GIVESEALEDRESPONSE']._serialized_start=878
+  _globals['_GIVESEALEDRESPONSE']._serialized_end=898
+  _globals['_BOARDSERVICE']._serialized_start=901
+  _globals['_BOARDSERVICE']._serialized_end=1404
 # @@protoc_insertion_point(module_scope)

@@ -137,6 +137,7 @@ class GetBoardResponse(_message.Message):
     WORDS_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
     HANDOVER_FIELD_NUMBER: _builtins.int
+    LACKING_FIELD_NUMBER: _builtins.int
     view: _builtins.int
     """The view of the log that this coordinator has, and the entry of its Handover; 0 before the first."""
     handover: _builtins.int
@@ -144,16 +145,23 @@ class GetBoardResponse(_message.Message):
     def words(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoardWords]:
         """Ordered by party."""
 
+    @_builtins.property
+    def lacking(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """SHA-256 of sealed parts that this coordinator lacks, at most 16: for an auditor of any, for a lab of those of its own
+        reports, for everybody else of none.
+        """
+
     def __init__(
         self,
         *,
         words: _abc.Iterable[Global___BoardWords] | None = ...,
         view: _builtins.int = ...,
         handover: _builtins.int = ...,
+        lacking: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["handover", b"handover", "view", b"view", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handover", b"handover", "lacking", b"lacking", "view", b"view", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -313,3 +321,38 @@ class GetCopyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCopyResponse: _TypeAlias = GetCopyResponse  # noqa: Y015
+
+@_typing.final
+class GiveSealedRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEALED_PART_FIELD_NUMBER: _builtins.int
+    sealed_part: _builtins.bytes
+    """The bytes whose SHA-256 a report in the log names."""
+    def __init__(
+        self,
+        *,
+        sealed_part: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sealed_part", b"sealed_part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GiveSealedRequest: _TypeAlias = GiveSealedRequest  # noqa: Y015
+
+@_typing.final
+class GiveSealedResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GiveSealedResponse: _TypeAlias = GiveSealedResponse  # noqa: Y015

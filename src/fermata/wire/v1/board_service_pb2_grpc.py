@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class BoardServiceStub:
     """A coordinator's board: where auditors leave their words for each other and for its successors (docs/spec/succession.md,
-    SU16 to SU19, SU23). It signs nothing, and whatever it hands out is checked by whoever reads it.
+    SU16 to SU19, SU23, SU26). It signs nothing, and whatever it hands out is checked by whoever reads it.
     """
 
     def __init__(self, channel):
@@ -61,11 +61,16 @@ class BoardServiceStub:
                 request_serializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.GetCopyRequest.SerializeToString,
                 response_deserializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.GetCopyResponse.FromString,
                 _registered_method=True)
+        self.GiveSealed = channel.unary_unary(
+                '/fermata.wire.v1.BoardService/GiveSealed',
+                request_serializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.GiveSealedRequest.SerializeToString,
+                response_deserializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.GiveSealedResponse.FromString,
+                _registered_method=True)
 
 
 class BoardServiceServicer:
     """A coordinator's board: where auditors leave their words for each other and for its successors (docs/spec/succession.md,
-    SU16 to SU19, SU23). It signs nothing, and whatever it hands out is checked by whoever reads it.
+    SU16 to SU19, SU23, SU26). It signs nothing, and whatever it hands out is checked by whoever reads it.
     """
 
     def PostWords(self, request, context):
@@ -103,6 +108,13 @@ class BoardServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GiveSealed(self, request, context):
+        """Hands in the sealed part of a logged report, which this coordinator lacks. Idempotent. For auditors and labs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BoardServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -131,6 +143,11 @@ def add_BoardServiceServicer_to_server(servicer, server):
                     request_deserializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.GetCopyRequest.FromString,
                     response_serializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.GetCopyResponse.SerializeToString,
             ),
+            'GiveSealed': grpc.unary_unary_rpc_method_handler(
+                    servicer.GiveSealed,
+                    request_deserializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.GiveSealedRequest.FromString,
+                    response_serializer=fermata_dot_wire_dot_v1_dot_board__service__pb2.GiveSealedResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'fermata.wire.v1.BoardService', rpc_method_handlers)
@@ -141,7 +158,7 @@ def add_BoardServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class BoardService:
     """A coordinator's board: where auditors leave their words for each other and for its successors (docs/spec/succession.md,
-    SU16 to SU19, SU23). It signs nothing, and whatever it hands out is checked by whoever reads it.
+    SU16 to SU19, SU23, SU26). It signs nothing, and whatever it hands out is checked by whoever reads it.
     """
 
     @staticmethod
@@ -269,6 +286,33 @@ class BoardService:
             '/fermata.wire.v1.BoardService/GetCopy',
             fermata_dot_wire_dot_v1_dot_board__service__pb2.GetCopyRequest.SerializeToString,
             fermata_dot_wire_dot_v1_dot_board__service__pb2.GetCopyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GiveSealed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fermata.wire.v1.BoardService/GiveSealed',
+            fermata_dot_wire_dot_v1_dot_board__service__pb2.GiveSealedRequest.SerializeToString,
+            fermata_dot_wire_dot_v1_dot_board__service__pb2.GiveSealedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class BoardServiceStub:
     """A coordinator's board: where auditors leave their words for each other and for its successors (docs/spec/succession.md,
-    SU16 to SU19, SU23). It signs nothing, and whatever it hands out is checked by whoever reads it.
+    SU16 to SU19, SU23, SU26). It signs nothing, and whatever it hands out is checked by whoever reads it.
     """
 
     @_typing.overload
@@ -45,11 +45,13 @@ class BoardServiceStub:
     """Hands in entries up to the head of the caller's Leave, in pieces. For auditors."""
     GetCopy: _grpc.UnaryUnaryMultiCallable[_board_service_pb2.GetCopyRequest, _board_service_pb2.GetCopyResponse]
     """Entries of the copy that an auditor has handed in, or of this coordinator's own. For auditors and coordinators."""
+    GiveSealed: _grpc.UnaryUnaryMultiCallable[_board_service_pb2.GiveSealedRequest, _board_service_pb2.GiveSealedResponse]
+    """Hands in the sealed part of a logged report, which this coordinator lacks. Idempotent. For auditors and labs."""
 
 @_typing.type_check_only
 class BoardServiceAsyncStub(BoardServiceStub):
     """A coordinator's board: where auditors leave their words for each other and for its successors (docs/spec/succession.md,
-    SU16 to SU19, SU23). It signs nothing, and whatever it hands out is checked by whoever reads it.
+    SU16 to SU19, SU23, SU26). It signs nothing, and whatever it hands out is checked by whoever reads it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -63,10 +65,12 @@ class BoardServiceAsyncStub(BoardServiceStub):
     """Hands in entries up to the head of the caller's Leave, in pieces. For auditors."""
     GetCopy: _aio.UnaryUnaryMultiCallable[_board_service_pb2.GetCopyRequest, _board_service_pb2.GetCopyResponse]  # type: ignore[assignment]
     """Entries of the copy that an auditor has handed in, or of this coordinator's own. For auditors and coordinators."""
+    GiveSealed: _aio.UnaryUnaryMultiCallable[_board_service_pb2.GiveSealedRequest, _board_service_pb2.GiveSealedResponse]  # type: ignore[assignment]
+    """Hands in the sealed part of a logged report, which this coordinator lacks. Idempotent. For auditors and labs."""
 
 class BoardServiceServicer(metaclass=_abc_1.ABCMeta):
     """A coordinator's board: where auditors leave their words for each other and for its successors (docs/spec/succession.md,
-    SU16 to SU19, SU23). It signs nothing, and whatever it hands out is checked by whoever reads it.
+    SU16 to SU19, SU23, SU26). It signs nothing, and whatever it hands out is checked by whoever reads it.
     """
 
     @_abc_1.abstractmethod
@@ -108,5 +112,13 @@ class BoardServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_board_service_pb2.GetCopyResponse, _abc.Awaitable[_board_service_pb2.GetCopyResponse]]:
         """Entries of the copy that an auditor has handed in, or of this coordinator's own. For auditors and coordinators."""
+
+    @_abc_1.abstractmethod
+    def GiveSealed(
+        self,
+        request: _board_service_pb2.GiveSealedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_board_service_pb2.GiveSealedResponse, _abc.Awaitable[_board_service_pb2.GiveSealedResponse]]:
+        """Hands in the sealed part of a logged report, which this coordinator lacks. Idempotent. For auditors and labs."""
 
 def add_BoardServiceServicer_to_server(servicer: BoardServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

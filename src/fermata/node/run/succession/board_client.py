@@ -34,6 +34,11 @@ class BoardClient:
         request = wire.GetBoardRequest()
         return self.connection.ask("GetBoard", request, wire.GetBoardResponse, SERVICE)
 
+    def give_sealed(self, sealed_part: bytes) -> None:
+        """Hands in a sealed part that the coordinator lacks (SU26)."""
+        request = wire.GiveSealedRequest(sealed_part=sealed_part)
+        self.connection.ask("GiveSealed", request, wire.GiveSealedResponse, SERVICE)
+
     def prefix(self, size: int) -> wire.GetPrefixResponse:
         """The root of the first entries of the coordinator's log."""
         request = wire.GetPrefixRequest(size=size)

@@ -14,12 +14,14 @@ from fermata.errors import InvalidEncoding, Refusal
 from fermata.log.merkle import Tree
 from fermata.node.files import SECRET_MODE, ensure_directory, read_file, write_atomic
 from fermata.node.run.succession.handed_in import HandedCopies, HandedCopy
+from fermata.protocol.roles.succession.sealed_parts import SealedParts
 from fermata.protocol.succession.board import LEAVES_KEPT, WORD_BYTES_MAX, Board
 from fermata.protocol.succession.leave import Left
 from fermata.protocol.succession.views import Views
 from fermata.protocol.wire.codec import decode, encode
 from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.submission import leaves_that_fit
+from fermata.types import Role
 from fermata.wire.v1 import board_service_pb2 as wire
 from fermata.wire.v1.succession_pb2 import Leave
 
@@ -43,13 +45,15 @@ class BoardFolder:
 
     ``views``: those of the charter in force. ``standing``: of the coordinator's own copy of the
     log; ``own_leaves`` gives leaves of it from its first argument to the one before its second.
-    ``on_news`` is called after words or a copy were kept.
+    ``parts``: which sealed parts that copy lacks.
+    ``on_news`` is called after words, a copy or a sealed part were kept.
     """
 
     folder: Path
     views: Callable[[], Views]
     standing: Callable[[], LogStanding]
     own_leaves: Callable[[int, int], list[bytes]]
+    parts: SealedParts
     on_news: Callable[[], None] = lambda: None
     copies: HandedCopies = field(init=False)
 
@@ -80,6 +84,22 @@ class BoardFolder:
                 write_atomic(self.folder / name, encode(kept), SECRET_MODE)
         if kept is not None:
             self.on_news()
+
+    def read_by(self, caller: str, role: str) -> wire.GetBoardResponse:
+        """What this board says to a caller: all words, and what the caller may have of that which
+        this coordinator lacks (SU26)."""
+        answer = self.all()
+        if role == Role.AUDITOR:
+            answer.lacking.extend(self.parts.named())
+        elif role == Role.LAB:
+            answer.lacking.extend(self.parts.named(caller))
+        return answer
+
+    def give_sealed(self, caller: str, role: str, sealed_part: bytes) -> wire.GiveSealedResponse:
+        """Takes a sealed part that this coordinator lacks. Raises as ``SealedParts.take`` does."""
+        if self.parts.take(caller, role == Role.AUDITOR, sealed_part):
+            self.on_news()
+        return wire.GiveSealedResponse()
 
     def all(self) -> wire.GetBoardResponse:
         """Everybody's words, and which log this coordinator has."""

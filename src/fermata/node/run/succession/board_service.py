@@ -14,6 +14,7 @@ from fermata.wire.v1 import board_service_pb2 as wire
 
 _AUDITORS = frozenset({Role.AUDITOR.value})
 _WITH_COPIES = frozenset({Role.AUDITOR.value, Role.COORDINATOR.value})
+_WITH_PARTS = frozenset({Role.AUDITOR.value, Role.LAB.value})
 #: Roles of the roster: there are so many of them, and no more.
 _PARTIES = frozenset({"lab", "auditor", "member", "coordinator"})
 
@@ -28,7 +29,7 @@ def board_handler(board: BoardFolder, guard: Guard) -> grpc.GenericRpcHandler:
         return wire.PostWordsResponse()
 
     def read(caller: Identity, request: wire.GetBoardRequest) -> Message:
-        return board.all()
+        return board.read_by(caller.id, caller.role)
 
     def prefix(caller: Identity, request: wire.GetPrefixRequest) -> Message:
         return board.prefix(request.size)
@@ -39,11 +40,15 @@ def board_handler(board: BoardFolder, guard: Guard) -> grpc.GenericRpcHandler:
     def copy(caller: Identity, request: wire.GetCopyRequest) -> Message:
         return board.copy(request)
 
+    def give_sealed(caller: Identity, request: wire.GiveSealedRequest) -> Message:
+        return board.give_sealed(caller.id, caller.role, request.sealed_part)
+
     methods = {
         "PostWords": guard.call("PostWords", _PARTIES, post, wire.PostWordsRequest),
         "GetBoard": guard.call("GetBoard", EVERY_ROLE, read, wire.GetBoardRequest),
         "GetPrefix": guard.call("GetPrefix", _AUDITORS, prefix, wire.GetPrefixRequest),
         "HandIn": guard.call("HandIn", _AUDITORS, hand_in, wire.HandInRequest),
         "GetCopy": guard.call("GetCopy", _WITH_COPIES, copy, wire.GetCopyRequest),
+        "GiveSealed": guard.call("GiveSealed", _WITH_PARTS, give_sealed, wire.GiveSealedRequest),
     }
     return grpc.method_handlers_generic_handler(SERVICE, methods)

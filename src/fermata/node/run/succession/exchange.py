@@ -43,7 +43,7 @@ class Exchange:
     something. ``on_news`` is called when a board said something new; ``on_refused`` with the
     coordinator and the reason when a board refused this node's words, once each. ``local``: the
     words of this node's own board, if it serves one. ``also`` is called at each visit, from the
-    thread of its place.
+    thread of its place, and so is ``give``, with the sealed parts that its coordinator lacks.
     """
 
     places: Sequence[Place]
@@ -56,6 +56,7 @@ class Exchange:
     on_refused: Callable[[str, str], None] = lambda coordinator, reason: None
     local: Callable[[], Sequence[wire.BoardWords]] = lambda: ()
     also: Callable[[Place], None] = lambda place: None
+    give: Callable[[str, BoardClient, Sequence[bytes]], None] = lambda place, board, lacking: None
     _said: dict[str, wire.GetBoardResponse] = field(default_factory=dict, init=False)
     _refused: set[tuple[str, str]] = field(default_factory=set, init=False)
     _asked: set[str] = field(default_factory=set, init=False)
@@ -152,11 +153,15 @@ class Exchange:
             except FermataError as error:
                 self._tell(place, error.reason)
         said = board.read()
+        lacking = list(said.lacking)
+        # Which ones a board names changes with each answer, and is news to nobody else.
+        said.ClearField("lacking")
         with self._lock:
             is_news = self._said.get(place.coordinator) != said
             self._said[place.coordinator] = said
         if is_news:
             self.on_news()
+        self.give(place.coordinator, board, lacking)
         self.also(place)
 
     def _hand_in(self, board: BoardClient, own: Own) -> None:

@@ -13,6 +13,7 @@ from fermata.node.run.parts import clock_ms, connect, entropy
 from fermata.node.run.succession.coordinators import Claim, Coordinators, LeaderLog, Place
 from fermata.node.run.succession.copies import AskingForCopies
 from fermata.node.run.succession.exchange import Exchange, Own, pause_s
+from fermata.node.run.succession.giving import GivingParts
 from fermata.node.run.succession.standing import views_of
 from fermata.protocol.charter.roster import SuccessionTerms
 from fermata.protocol.roles.driver import Driver
@@ -156,7 +157,11 @@ def _open_following(base: Base, wake: Wake, terms: SuccessionTerms) -> Following
     def refused(coordinator: str, reason: str) -> None:
         telemetry.event("board_refused", party=coordinator, reason=reason)
 
+    def given(coordinator: str, count: int) -> None:
+        telemetry.event("sealed_given", party=coordinator, count=count)
+
     asking = AskingForCopies(wake.stopping.is_set, wake.now)
+    giving = GivingParts(replica, wake.stopping.is_set, given)
     exchange = Exchange(
         ways.places,
         lambda: views_of(replica),
@@ -167,6 +172,7 @@ def _open_following(base: Base, wake: Wake, terms: SuccessionTerms) -> Following
         wake.now,
         refused,
         also=asking.ask,
+        give=giving.give,
     )
     base.stack.callback(exchange.stop)
     base.stack.callback(ways.close)

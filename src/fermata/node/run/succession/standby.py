@@ -30,30 +30,38 @@ from fermata.node.storage.high_water import HighWater
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.roster import SuccessionTerms
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.roles.succession.mirroring import Mirror, SealedParts
+from fermata.protocol.roles.succession.mirroring import Mirror
+from fermata.protocol.roles.succession.sealed_parts import SealedParts
 from fermata.protocol.roles.succession.standing_by import Successor, begin
 
 #: In a coordinator's data folder.
 BOARD = "board"
 
 
-def open_board(base: Base, wake: Wake) -> BoardFolder:
-    """The board of a coordinator, which wakes its loop at news."""
+def sealed_parts_of(replica: Replica) -> SealedParts:
+    """Which sealed parts a coordinator lacks, for its loop and the threads of its server."""
+    return SealedParts(replica, threading.RLock())
+
+
+def open_board(base: Base, wake: Wake, parts: SealedParts) -> BoardFolder:
+    """The board of a coordinator, which wakes its loop at news. ``parts``: what its copy lacks."""
     replica = base.replica
     return BoardFolder(
         base.config.data / BOARD,
         lambda: views_of(replica),
         lambda: standing_of(replica),
         replica.leaves,
+        parts,
         wake.now,
     )
 
 
-def asking_for_parts(replica: Replica) -> Callable[[Place], None]:
+def asking_for_parts(parts: SealedParts) -> Callable[[Place], None]:
     """What whoever leads does at each visit of another coordinator: it asks for the sealed parts
-    that it lacks (SU11). It may have been a standby that was off when they came.
+    that it lacks (SU11). It may have been a standby that was off when they came. Its loop looks
+    which these are.
     """
-    parts, busy = SealedParts(replica), threading.Lock()
+    busy = threading.Lock()
 
     def ask(place: Place) -> None:
         # Another place is asked at this moment; this one is at its next turn.
@@ -156,7 +164,8 @@ def run_standby(
     terms = replica.charter.succession
     if terms is None:
         raise ConfigError("CONFIG", f"{config.file}: the charter must have a [succession] table")
-    board = open_board(base, wake)
+    parts = sealed_parts_of(replica)
+    board = open_board(base, wake, parts)
     authority = authority_of(config, listen.authority, telemetry)
     server = make_server(
         base,
@@ -167,7 +176,11 @@ def run_standby(
     )
     write_addresses(base, start_servers(base, listen, server, authority))
     exchange = open_exchange(base, wake, terms, board)
-    mirror = Mirror(replica, lambda reason: telemetry.event("leader_not_read", reason=reason))
+
+    def not_read(reason: str) -> None:
+        telemetry.event("leader_not_read", reason=reason)
+
+    mirror = Mirror(replica, not_read, parts)
     going_on = GoingOn(base, board, exchange, terms)
     issue = self_issue(authority, base.tls)
     certificate = OwnCertificate(config, base.tls, issue, telemetry, clock_ms, entropy)
