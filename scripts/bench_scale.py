@@ -22,8 +22,10 @@ from fermata.crypto import signing
 from fermata.crypto.signing import SigningKey
 from fermata.log.checkpoint import SignedHeads, cosign
 from fermata.log.merkle import Tree, leaf_hash
+from fermata.node.files import SECRET_MODE, write_atomic
 from fermata.node.storage.database.sqlite import SqliteStore
-from fermata.node.storage.snapshots.body import Expected, read_body, write_body
+from fermata.node.storage.snapshots.body import write_body
+from fermata.node.storage.snapshots.files import NAME, start_replica
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.roles.replica import WITNESSES, Replica, Start
 from fermata.protocol.state.state import State
@@ -158,6 +160,11 @@ def measured(log: LongLog, places: dict[int, Place]) -> dict[str, float]:
     return {name: min(values) for name, values in figures.items()}
 
 
+def unused(event: str, **fields: object) -> None:
+    """Ends the run: the snapshot was not used. Raises SystemExit."""
+    raise SystemExit(f"{event}: {fields}")
+
+
 def starts(log: LongLog, path: Path, is_replayed: bool) -> Iterator[dict[str, float]]:
     """Seconds of wall and CPU time to start from a snapshot, and of wall time from entry 0.
 
@@ -168,16 +175,10 @@ def starts(log: LongLog, path: Path, is_replayed: bool) -> Iterator[dict[str, fl
     data = write_body(Start(log.state, log.tree))
     figures["snapshot_write_s"] = time.perf_counter() - started
     figures["snapshot_mb"] = len(data) / 1e6
+    write_atomic(path.parent / NAME, data, SECRET_MODE)
     started, cpu_ns = time.perf_counter(), time.thread_time_ns()
     with SqliteStore.open(path, charter.sha256, "coordinator/measured", is_whole=False) as store:
-        expected = Expected(
-            charter.sha256,
-            store.entry_count(),
-            lambda entry: store.leaves(entry, entry + 1)[0],
-            MODULUS_BITS_MIN,
-        )
-        start = read_body(data, expected)
-        replica = Replica(charter, store, MODULUS_BITS_MIN, cache=AllHold(), start=start)
+        replica = start_replica(path.parent, charter, store, MODULUS_BITS_MIN, unused)
         figures["start_s"] = time.perf_counter() - started
         figures["start_cpu_s"] = (time.thread_time_ns() - cpu_ns) / 1e9
         if replica.state != log.state:

@@ -320,6 +320,18 @@ def test_l51_it_is_written_again_for_a_tenth_more_entries_and_not_before(node: N
     assert waited
 
 
+def test_what_a_snapshot_leaves_in_memory_is_not_searched_for_garbage(node: Node) -> None:
+    node.keep()
+    gc.unfreeze()
+    try:
+        node.start(from_genesis=True)
+        assert gc.get_freeze_count() == 0
+        node.start()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+
+
 def test_l55_from_genesis_reads_every_entry(node: Node) -> None:
     node.keep()
     replica, read_leaves = node.start(from_genesis=True)

@@ -1,11 +1,12 @@
 """A node's snapshot file: when it is written, and what a start makes of it (L50 to L55)."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
 from fermata.errors import ConfigError, FermataError, StorageError
 from fermata.node.files import SECRET_MODE, read_secret, write_atomic
-from fermata.node.storage.snapshots.body import Expected, read_body, write_body
+from fermata.node.storage.snapshots.body import Expected, no_collection, read_body, write_body
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.ports import Store
@@ -45,7 +46,11 @@ def start_replica(
             lambda entry: store.leaves(entry, entry + 1)[0],
             modulus_bits_min,
         )
-        start = read_body(read_secret(path, SNAPSHOT_BYTES_MAX), expected)
+        with no_collection():
+            start = read_body(read_secret(path, SNAPSHOT_BYTES_MAX), expected)
+            # All of it stays. Python's first search for garbage would look at each object, which
+            # takes half as long as to read them; so would each later search of its oldest objects.
+            gc.freeze()
         # L53: the nodes of the snapshot and the entries after it give the root of the store's head.
         replica = Replica(charter, store, modulus_bits_min, start=start)
         # L52.6: what was witnessed stays so; a store that has forgotten it is another one.
