@@ -1,7 +1,6 @@
 """Later epochs of the key in a deployment of real processes: a refresh, and a replaced auditor."""
 
 import base64
-import json
 import shutil
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pytest
 from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.storage.signatures import sign_file
 from harness.e2e.deployment import COORDINATOR, SMALL, Deployment, Shape, node_keys
-from harness.e2e.epochs import begin_next_epoch
-from harness.e2e.fleet import Fleet, check_sums, run_cli, wait_for
+from harness.e2e.epochs import amend, begin_next_epoch
+from harness.e2e.fleet import Fleet, check_sums, run_cli
 
 
 def verified(fleet: Fleet, party: str) -> None:
@@ -68,32 +67,6 @@ def new_charter(made: Deployment) -> Path:
     shutil.copy(file, made.node(COMES) / "new.toml")
     enroll_locally(made.authority(), "auditor", COMES, made.node(COMES) / "tls")
     return file
-
-
-def amend(fleet: Fleet, file: Path) -> None:
-    """The committee and the labs decide on a charter."""
-    made = fleet.deployment
-    for party in (*made.members, *made.labs):
-        made.write_config(party, fleet.address)
-
-    def motion(party: str, *words: str) -> str:
-        done = run_cli("motion", *words, "--config", made.config(party), "--json")
-        assert done.returncode == 0, (done.stderr, fleet.tail())
-        return done.stdout
-
-    rounds = fleet.wait("the next round is open", lambda s: len(s.rounds) > 1 and len(s.rounds))
-    words = ("file", "amendment", "--charter", str(file), "--from-round", str(rounds + 1))
-    # The chair goes round with the rounds.
-    chair = made.members[(rounds - 1) % len(made.members)]
-    entry = json.loads(motion(chair, *words))["entry"]
-    fleet.cosigned_note()
-    for party in (*made.members, *made.labs):
-        show = ("motion", "show", str(entry), "--config", made.config(party))
-        wait_for("the motion is witnessed", lambda show=show: run_cli(*show).returncode == 0)
-        if fleet.state().governance.motions[entry].status != "open":
-            break
-        motion(party, "vote", str(entry), "for")
-    fleet.wait("it carried", lambda s: s.governance.motions[entry].status == "carried")
 
 
 @pytest.mark.timeout(900)

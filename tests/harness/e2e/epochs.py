@@ -1,9 +1,10 @@
-"""A next epoch of a deployment's key, by the commands of the guide that its auditors run."""
+"""What a deployment changes while it runs: its charter, and its key as the guide has it."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from harness.e2e.fleet import Fleet, run_cli
+from harness.e2e.fleet import Fleet, run_cli, wait_for
 from harness.guides import followed_in
 
 
@@ -40,3 +41,29 @@ def begin_next_epoch(fleet: Fleet, kind: str, auditors: tuple[str, ...], *option
     assert len({end["record_sha256"] for end in ended}) == 1
     told = together(fleet, auditors, *into_log)
     assert len({said["record_sha256"] for said in told}) == 1
+
+
+def amend(fleet: Fleet, file: Path) -> None:
+    """The committee and the labs decide on a charter."""
+    made = fleet.deployment
+    for party in (*made.members, *made.labs):
+        made.write_config(party, fleet.address)
+
+    def motion(party: str, *words: str) -> str:
+        done = run_cli("motion", *words, "--config", made.config(party), "--json")
+        assert done.returncode == 0, (done.stderr, fleet.tail())
+        return done.stdout
+
+    rounds = fleet.wait("the next round is open", lambda s: len(s.rounds) > 1 and len(s.rounds))
+    words = ("file", "amendment", "--charter", str(file), "--from-round", str(rounds + 1))
+    # The chair goes round with the rounds.
+    chair = made.members[(rounds - 1) % len(made.members)]
+    entry = json.loads(motion(chair, *words))["entry"]
+    fleet.cosigned_note()
+    for party in (*made.members, *made.labs):
+        show = ("motion", "show", str(entry), "--config", made.config(party))
+        wait_for("the motion is witnessed", lambda show=show: run_cli(*show).returncode == 0)
+        if fleet.state().governance.motions[entry].status != "open":
+            break
+        motion(party, "vote", str(entry), "for")
+    fleet.wait("it carried", lambda s: s.governance.motions[entry].status == "carried")

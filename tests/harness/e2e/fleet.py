@@ -189,6 +189,11 @@ class Fleet:
             text += [f"--- {path.name}", *lines] if lines else []
         return "\n".join([*text, ""])
 
+    def moves(self, address: str) -> None:
+        """The coordinator is at another address from now on, for this process."""
+        self.address, self._observer = address, None
+        self._drivers.clear()
+
     def log_of(self, party: str) -> GrpcLog:
         """A party's way to the log, from this process."""
         deployment = self.deployment

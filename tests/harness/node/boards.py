@@ -68,7 +68,7 @@ def boards(
     tls = own.party("coordinator", "hub")
     tls.trust(clients or own)
     more = {"tls": tls, "authority": own}
-    with world(more=lambda guard: [board_handler(folder, guard)], **more) as made:
+    with world(more=lambda guard: [board_handler(lambda: folder, guard)], **more) as made:
         roles = {
             "auditor": succession.auditors,
             "lab": LABS,

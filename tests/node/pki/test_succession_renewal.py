@@ -21,8 +21,8 @@ from fermata.node.pki.identity import Identity, load_chain
 from fermata.node.pki.own_certificate import (
     OwnCertificate,
     alarm_of,
-    charter_authorities,
     open_tls,
+    pins_of,
     renew_reader,
 )
 from fermata.node.pki.trust import issuer_of
@@ -97,7 +97,7 @@ def test_su20_an_authority_that_the_charter_does_not_name_renews_nobodys(made, t
             lambda csr: stranger.issue(before.identity, csr),
             later(),
             entropy,
-            charter_authorities(config),
+            pins_of(config),
         )
     assert error.value.reason == "CERT_FOREIGN"
 

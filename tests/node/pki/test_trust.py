@@ -14,7 +14,7 @@ from fermata.errors import ConfigError, IdentityError, Refusal
 from fermata.node.config import load_config
 from fermata.node.pki.certificates import ROOT_NAME, key_to_pem, make_csr
 from fermata.node.pki.tls import TlsFiles, parse_tls
-from fermata.node.pki.trust import check_chain, party_anchors, root_anchors
+from fermata.node.pki.trust import Pins, check_chain, party_anchors, root_anchors
 from fermata.node.run.parts import connect, tls_files
 from harness.node.node_world import (
     DEPLOYMENT,
@@ -104,7 +104,7 @@ def serving(company, tmp_path_factory):
         (folder / f"{name}.pem").write_bytes(data)
     (folder / "key.pem").chmod(0o600)
     paths = (folder / f"{name}.pem" for name in ("key", "cert", "root"))
-    with world(tls=TlsFiles(*paths, others=company.anchors())) as made:
+    with world(tls=TlsFiles(*paths, pins=Pins(configured=company.anchors()))) as made:
         made.authority = authority
         yield made
 
@@ -203,7 +203,7 @@ def test_leaf_is_no_authority_to_pin(company):
 def test_files_of_a_company_fit_only_where_it_is_named(company):
     tls = Shown(company, Authority().certificate)
     files = (tls.found.key_pem, tls.chain_pem, tls.found.root_pem)
-    assert parse_tls(Path("tls"), *files, company.anchors()).is_foreign
+    assert parse_tls(Path("tls"), *files, Pins(configured=company.anchors())).is_foreign
     with pytest.raises(ConfigError) as caught:
         parse_tls(Path("tls"), *files)
     assert caught.value.reason == "TLS_FILES"

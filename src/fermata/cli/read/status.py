@@ -16,7 +16,7 @@ from fermata.node.config import NodeConfig, load_config
 from fermata.node.hook.silence_watch import unprepared
 from fermata.node.pki.own_certificate import open_tls
 from fermata.node.run.parts import clock_ms
-from fermata.node.run.succession.coordinators import heard_now
+from fermata.node.run.succession.coordinators import charters_of, heard_now
 from fermata.node.run.succession.standing import has_successors, views_of
 from fermata.node.storage.consents import has_agreed
 from fermata.protocol.charter.periods import utc_text
@@ -129,7 +129,8 @@ def known_left(config: NodeConfig, replica: Replica) -> Mapping[str, int]:
     """The last view for which each auditor has left, by what the coordinators' boards say."""
     if not has_successors(replica):
         return {}
-    return heard_now(config, open_tls(config, clock_ms), views_of(replica)).left
+    files = open_tls(config, clock_ms, charters=charters_of(replica))
+    return heard_now(config, files, views_of(replica)).left
 
 
 def consent_problems(config: NodeConfig, replica: Replica) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ from fermata.node.pki import enrolment
 from fermata.node.pki.identity import CHAIN_BYTES_MAX, load_chain, not_after_ms
 from fermata.node.pki.own_certificate import charter_authorities
 from fermata.node.pki.tls import TlsFiles, TlsMaterial
-from fermata.node.pki.trust import Anchor
+from fermata.node.pki.trust import Anchor, Pins
 from fermata.node.storage import keystore
 from fermata.node.storage.signatures import read_own, sign_file, write_signature
 from fermata.protocol.charter.parse import Charter, parse_charter
@@ -219,9 +219,9 @@ class Joiner:
         return Next.WAIT
 
     def _tls(self) -> TlsMaterial:
-        tls, others = self.folder / "tls", self._authorities()
+        tls, pins = self.folder / "tls", Pins(self._authorities())
         paths = tls / "key.pem", tls / "cert.pem", tls / "root.pem"
-        return TlsFiles(*paths, others=others).material()
+        return TlsFiles(*paths, pins=pins).material()
 
     def _authorities(self) -> tuple[Anchor, ...]:
         """Whoever led the log since may have renewed the certificate (succession.md, SU20)."""

@@ -31,7 +31,7 @@ from fermata.node.pki.identity import (
     server_name,
 )
 from fermata.node.pki.tls import check_tls_directory, write_tls
-from fermata.node.pki.trust import Anchor, check_chain, root_anchors
+from fermata.node.pki.trust import NO_PINS, Pins, check_chain
 from fermata.node.rpc.reachability import Way, failed_step, shake_hands, unverified_context
 from fermata.node.rpc.rpc_contract import MESSAGE_BYTES_MAX
 from fermata.node.rpc.status_codes import error_of_call, is_unanswered
@@ -133,23 +133,22 @@ def renew(
     send: Callable[[bytes], bytes],
     clock: ClockMs,
     entropy: Entropy,
-    others: tuple[Anchor, ...] = (),
+    pins: Pins = NO_PINS,
 ) -> Identity:
     """Replaces a node's key and certificate by new ones for the same identity.
 
     ``send`` hands a PKCS#10 request (DER) to RenewCertificate over the node's own connection and
-    returns the chain (PEM). ``others``: authorities that may issue it beside those of the root
-    file, which stays as it is. On failure the old files stay. Raises what ``send`` raises,
-    ``IdentityError`` if the answer is not a certificate of this deployment, and those of
-    ``write_tls``.
+    returns the chain (PEM). ``pins``: what counts beside the root file, which stays as it is. On
+    failure the old files stay. Raises what ``send`` raises, ``IdentityError`` if the answer is not
+    a certificate of this deployment, and those of ``write_tls``.
     """
     root_pem = read_file(directory / "root.pem", CHAIN_BYTES_MAX)
     held = identity_of(load_chain(read_file(directory / "cert.pem", CHAIN_BYTES_MAX))[0])
-    anchors = (*root_anchors(root_pem, held.deployment), *others)
+    anchors = pins.anchors(root_pem, held.deployment)
     key = new_key(entropy)
     chain = tuple(load_chain(send(make_csr(key))))
     check_chain(chain, anchors, held.deployment, clock())
-    return write_tls(directory, key, certificate_to_pem(*chain), root_pem, others).identity
+    return write_tls(directory, key, certificate_to_pem(*chain), root_pem, pins).identity
 
 
 def exchange(

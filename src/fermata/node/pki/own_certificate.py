@@ -1,6 +1,7 @@
 """A node's own certificate while it runs: watched, and renewed without a restart."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,14 @@ from fermata.node.pki.identity import (
     server_names,
 )
 from fermata.node.pki.tls import TlsFiles, TlsMaterial, check_tls_directory, needs_renewal
-from fermata.node.pki.trust import Anchor, charter_anchors, check_chain, party_anchors
+from fermata.node.pki.trust import (
+    Anchor,
+    Pins,
+    charter_anchors,
+    check_chain,
+    for_everybody,
+    party_anchors,
+)
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.wire.ports import ClockMs, Entropy
 from fermata.types import READERS
@@ -36,15 +44,20 @@ def tls_paths(config: NodeConfig) -> tuple[Path, Path, Path]:
     return config.path(tls.key), config.path(tls.certificate), config.path(tls.root)
 
 
-def open_tls(config: NodeConfig, clock_ms: ClockMs, alarm: Alarm = log_alarm) -> TlsFiles:
+def open_tls(
+    config: NodeConfig,
+    clock_ms: ClockMs,
+    alarm: Alarm = log_alarm,
+    charters: Sequence[Charter] = (),
+) -> TlsFiles:
     """The node's TLS files, checked to be of this party and valid now.
 
-    Raises ConfigError TLS_FILES and those of ``read_secret``; IdentityError CERT_EXPIRED,
-    CERT_NOT_YET_VALID, CERT_FOREIGN, WRONG_CERTIFICATE.
+    ``charters``: see ``pins_of``. Raises ConfigError TLS_FILES and those of ``read_secret``;
+    IdentityError CERT_EXPIRED, CERT_NOT_YET_VALID, CERT_FOREIGN, WRONG_CERTIFICATE.
     """
     key, certificate, root = tls_paths(config)
     try:
-        files = TlsFiles(key, certificate, root, alarm, _other_anchors(config))
+        files = TlsFiles(key, certificate, root, alarm, pins_of(config, charters))
     except ConfigError as error:
         if error.reason == "FILE_MISSING":
             raise ConfigError(error.reason, f"{error}, or enrol first: fermata enroll") from None
@@ -66,7 +79,46 @@ def open_tls(config: NodeConfig, clock_ms: ClockMs, alarm: Alarm = log_alarm) ->
     return files
 
 
-def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
+def pins_of(
+    config: NodeConfig,
+    charters: Sequence[Charter] = (),
+    configured: tuple[Anchor, ...] | None = None,
+) -> Pins:
+    """What counts for a node beside its root file (succession.md, SU25).
+
+    ``charters``: those that its copy of the log has had, the one in force last; empty where there
+    is no copy, and the configured one counts. A configured charter that the copy has not had counts
+    beside the one in force: its operator says so. An authority that only an earlier charter names
+    counts no more, and one that cannot be read counts for nobody. ``configured``: the authorities
+    of the configuration's own files, which are read if they are not given.
+
+    Raises ConfigError CHARTER if an authority of the configured charter cannot be read, TLS_FILES,
+    and those of ``read_file``.
+    """
+    if configured is None:
+        configured = tuple(_configured_anchors(config))
+    to_come = charter_authorities(config)
+    if not charters:
+        return Pins(to_come, configured)
+    named = [authority for _, authority in readable_authorities(charters[-1])]
+    if config.roster.sha256 not in {charter.sha256 for charter in charters}:
+        named += [anchor.certificate for anchor in to_come]
+    # SU25.2: it was for everybody, so it is gone for everybody.
+    earlier = {a for charter in charters[:-1] for _, a in readable_authorities(charter)}
+    return Pins(for_everybody(dict.fromkeys(named)), configured, frozenset(earlier - set(named)))
+
+
+def readable_authorities(charter: Charter) -> list[tuple[str, x509.Certificate]]:
+    """The authority of each coordinator that a charter lists, without those that are not X.509
+    certificates: a charter may come into force with one, and must stop no node."""
+    terms, readable = charter.succession, []
+    for node in terms.nodes if terms is not None else ():
+        with suppress(ValueError):
+            readable.append((node.coordinator, x509.load_der_x509_certificate(node.authority)))
+    return readable
+
+
+def _configured_anchors(config: NodeConfig) -> list[Anchor]:
     """The authorities that the configuration pins beside the root file's, each for its parties.
 
     Raises ConfigError TLS_FILES, and those of ``read_file``.
@@ -79,14 +131,14 @@ def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
         pinned += [
             (authority.file, authority.parties) for authority in config.text.listen.authorities
         ]
-    anchors = list(charter_authorities(config))
+    anchors: list[Anchor] = []
     for written, parties in pinned:
         path = config.path(written)
         try:
             anchors += party_anchors(read_file(path, CHAIN_BYTES_MAX), parties)
         except IdentityError as error:
             raise ConfigError("TLS_FILES", f"{path}: {error}") from None
-    return tuple(anchors)
+    return anchors
 
 
 def charter_authorities(config: NodeConfig) -> tuple[Anchor, ...]:
@@ -190,7 +242,7 @@ class OwnCertificate:
                 lambda csr: send(csr, names),
                 self.clock_ms,
                 self.entropy,
-                charter_authorities(self.config),
+                self.files.pins,
             )
         except FermataError as error:
             self.telemetry.event(
@@ -217,8 +269,7 @@ def renew_reader(
     material = files.material()
     if config.role not in READERS or not needs_renewal(material.certificate, clock_ms()):
         return False
-    others = charter_authorities(config)
-    enrolment.renew(_renewable_folder(config), send, clock_ms, entropy, others)
+    enrolment.renew(_renewable_folder(config), send, clock_ms, entropy, files.pins)
     return True
 
 

@@ -11,7 +11,7 @@ at every handshake, a client rebuilds its channel when the generation of ``TlsFi
 
 import shutil
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import grpc
@@ -39,7 +39,7 @@ from fermata.node.pki.identity import (
     not_after_ms,
     not_before_ms,
 )
-from fermata.node.pki.trust import Anchor, Chain, issuer_of, root_anchors
+from fermata.node.pki.trust import NO_PINS, Anchor, Chain, Pins, issuer_of
 
 _KEY_BYTES_MAX = 16 * 1024
 #: Readings of the files before a pair that does not fit counts as broken, not as being replaced.
@@ -72,13 +72,12 @@ class TlsMaterial:
 
 
 def parse_tls(
-    place: Path, key_pem: bytes, chain_pem: bytes, root_pem: bytes, others: tuple[Anchor, ...] = ()
+    place: Path, key_pem: bytes, chain_pem: bytes, root_pem: bytes, pins: Pins = NO_PINS
 ) -> TlsMaterial:
     """Checks that key, chain and root belong together; ``place`` names them in errors.
 
-    ``others``: authorities that are pinned beside those of the root file. Whether the certificate
-    is valid now is the other side's question. Raises ``ConfigError`` TLS_FILES; the key never
-    shows.
+    ``pins``: what counts beside the root file. Whether the certificate is valid now is the other
+    side's question. Raises ``ConfigError`` TLS_FILES; the key never shows.
     """
 
     def broken(what: str) -> ConfigError:
@@ -92,7 +91,7 @@ def parse_tls(
     try:
         chain = tuple(load_chain(chain_pem))
         identity = identity_of(chain[0])
-        anchors = (*root_anchors(root_pem, identity.deployment), *others)
+        anchors = pins.anchors(root_pem, identity.deployment)
         issuer_of(chain, anchors)
         public_key = chain[0].public_key()
     except IdentityError as error:
@@ -119,8 +118,8 @@ class TlsFiles:
 
     Files that break while in use leave the last good ones in force, and ``alarm`` is told once
     for each broken state; so does another root or another identity, for which a node must be
-    restarted. Thread-safe. Raises ``ConfigError`` TLS_FILES and those of ``read_secret`` when
-    made.
+    restarted. ``pins``: what counts beside the root file, until ``pin``. Thread-safe. Raises
+    ``ConfigError`` TLS_FILES and those of ``read_secret`` when made.
     """
 
     def __init__(
@@ -129,16 +128,38 @@ class TlsFiles:
         certificate: Path,
         root: Path,
         alarm: Alarm = log_alarm,
-        others: tuple[Anchor, ...] = (),
+        pins: Pins = NO_PINS,
     ) -> None:
         self._paths = (key, certificate, root)
-        self._others = others
+        self._pins = pins
         self._alarm = alarm
         self._lock = threading.Lock()
         self._generation = 1
         self._reported = ""
         self._stamp = self._stamps()
-        self._material = parse_tls(certificate, *self._read(), others)
+        self._material = parse_tls(certificate, *self._read(), pins)
+
+    @property
+    def pins(self) -> Pins:
+        """What counts now beside the root file."""
+        with self._lock:
+            return self._pins
+
+    def pin(self, pins: Pins) -> None:
+        """Has these count from the next handshake and call on, in place of those before.
+
+        The certificate in force stays even if its authority counts no more: whoever is called
+        refuses it, and ``alarm`` is told. Files that were broken may be in order now.
+        """
+        with self._lock:
+            if pins == self._pins:
+                return
+            held = self._material
+            anchors = pins.anchors(held.root_pem, held.identity.deployment)
+            self._pins, self._material = pins, replace(held, anchors=anchors)
+            self._generation += 1
+            self._stamp = ()
+            self._refresh()
 
     def material(self) -> TlsMaterial:
         """The files in force."""
@@ -193,7 +214,7 @@ class TlsFiles:
             if stamp and stamp == self._stamp:
                 return
             try:
-                material = parse_tls(self._paths[1], *self._read(), self._others)
+                material = parse_tls(self._paths[1], *self._read(), self._pins)
                 if material == self._material:
                     self._reported = ""
                 else:
@@ -227,17 +248,17 @@ def write_tls(
     key: ec.EllipticCurvePrivateKey,
     chain_pem: bytes,
     root_pem: bytes,
-    others: tuple[Anchor, ...] = (),
+    pins: Pins = NO_PINS,
 ) -> TlsMaterial:
     """Puts the three files into ``directory``, all or nothing, after checking that they fit.
 
-    Replaces what an earlier call wrote for the same identity, and nothing else. ``others`` as for
+    Replaces what an earlier call wrote for the same identity, and nothing else. ``pins`` as for
     ``parse_tls``: whoever reads the files must pin them too. Raises
     ``ConfigError`` TLS_FILES, DIRECTORY_IN_USE, FILE_UNWRITABLE.
     """
     check_tls_directory(directory)
     key_pem = key_to_pem(key)
-    material = parse_tls(directory, key_pem, chain_pem, root_pem, others)
+    material = parse_tls(directory, key_pem, chain_pem, root_pem, pins)
     held = _identity_in(directory)
     if held is not None and held != material.identity:
         raise ConfigError(

@@ -57,6 +57,28 @@ class Anchor:
 _EVERYBODY = frozenset(ROLES)
 
 
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """What counts beside the authorities of a root file.
+
+    ``others``: authorities that the charter names. ``configured``: those that the node's own
+    configuration pins. ``refused``: certificates of authorities that count no more, wherever else
+    they are pinned (succession.md, SU25).
+    """
+
+    others: tuple[Anchor, ...] = ()
+    configured: tuple[Anchor, ...] = ()
+    refused: frozenset[x509.Certificate] = frozenset()
+
+    def anchors(self, root_pem: bytes, deployment: str) -> tuple[Anchor, ...]:
+        """All that count, with a root file. Raises ``IdentityError`` CHAIN_FORM, ROOT_FORM."""
+        pinned = (*root_anchors(root_pem, deployment), *self.others, *self.configured)
+        return tuple(anchor for anchor in pinned if anchor.certificate not in self.refused)
+
+
+NO_PINS = Pins()
+
+
 def root_anchors(root_pem: bytes, deployment: str) -> tuple[Anchor, ...]:
     """The authorities of a root file: the deployment's own, and those of its coordinator.
 
@@ -86,6 +108,11 @@ def charter_anchors(authorities: Iterable[bytes]) -> tuple[Anchor, ...]:
         raise IdentityError(
             "CHAIN_FORM", "the authority of a coordinator must be an X.509 certificate"
         ) from None
+    return for_everybody(certificates)
+
+
+def for_everybody(certificates: Iterable[x509.Certificate]) -> tuple[Anchor, ...]:
+    """Authorities that may issue for every party, as the deployment's own may."""
     return tuple(Anchor(certificate, _EVERYBODY) for certificate in certificates)
 
 

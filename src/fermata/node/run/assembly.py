@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from fermata import __version__
-from fermata.errors import FermataError
+from fermata.errors import ConfigError, FermataError, IdentityError
 from fermata.node.causes import disk_free_bytes
 from fermata.node.config import NodeConfig
 from fermata.node.hook.governance_hook import GovernanceHook, make_governance_hook
@@ -38,6 +38,7 @@ from fermata.node.run.parts import (
     report_secrets_folder,
     tls_files,
 )
+from fermata.node.run.succession.coordinators import charters_of
 from fermata.node.sources import Measure
 from fermata.node.storage.backup import Backups
 from fermata.node.storage.consents import ConsentFiles, accepts_by_itself, pinned_charters
@@ -90,13 +91,28 @@ def open_base(
     snapshot there is.
     """
     signer = Signer(config.text.party, load_signing_key(config))
-    tls = tls_files(config, telemetry)
+    _check_tls(config, telemetry)
     store = open_store(config, wait, is_whole=False)
     stack.callback(store.close)
     replica = start_replica(
         config.data, config.genesis, store, MODULUS_BITS_MIN, telemetry.event, from_genesis
     )
+    # An amendment may have changed whose certificates count (SU25).
+    tls = tls_files(config, telemetry, charters_of(replica))
     return Base(config, telemetry, stack, signer, tls, store, replica)
+
+
+def _check_tls(config: NodeConfig, telemetry: Telemetry) -> None:
+    """Shows faults of the TLS files before the store is opened, which may wait for another process.
+
+    Whether the certificate's authority counts is not known before the store has said which charter
+    is in force. Raises as ``open_tls`` does otherwise.
+    """
+    try:
+        tls_files(config, telemetry)
+    except (ConfigError, IdentityError) as error:
+        if error.reason not in ("TLS_FILES", "CERT_FOREIGN"):
+            raise
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 import grpc
 
@@ -29,20 +30,23 @@ from fermata.node.run.serving import (
 from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.node.run.succession.board_folder import BoardFolder
 from fermata.node.run.succession.board_service import board_handler
+from fermata.node.run.succession.coordinators import Pinning
 from fermata.node.run.succession.following import cross
 from fermata.node.run.succession.standby import (
     GoingOn,
+    Neighbours,
     asking_for_parts,
     look_around,
     open_board,
-    open_exchange,
+    open_neighbours,
     run_standby,
     sealed_parts_of,
 )
-from fermata.node.run.succession.standing import leader_of
+from fermata.node.run.succession.standing import has_successors, leader_of
 from fermata.node.storage.signatures import read_signatures, sealed_charter
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.log_writer import LogWriter
+from fermata.protocol.roles.succession.sealed_parts import SealedParts
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
 from fermata.protocol.wire.envelope import assemble
 
@@ -136,44 +140,24 @@ def _run_writer(
     engine = _open_engine(base, engine_url)
     writer = SharedLogWriter(replica, base.signer.key, clock_ms, engine)
     relay = EpochRelay(config, replica, writer, telemetry)
-    terms = replica.charter.succession
     parts = sealed_parts_of(replica)
-    board = open_board(base, wake, parts) if terms is not None else None
+    succession = _Succession(base, wake, parts)
     threads = engine.terms.at_once if engine is not None else 0
-    _serve(base, listen, writer, authority, wake, relay, board, threads)
-    exchange = None
-    if terms is not None and board is not None:
-        exchange = open_exchange(base, wake, terms, board, asking_for_parts(parts))
-
-    def left() -> Mapping[str, int]:
-        return exchange.heard().left if exchange is not None else {}
-
+    _serve(base, listen, writer, authority, wake, relay, succession, threads)
+    succession.open()
     node = make_node(base, writer, wake)
     if engine is not None:
         node.driver.multiply = engine.multiply
-    if address := embed(writer, tls, base.stack, left):
+    if address := embed(writer, tls, base.stack, succession.left):
         write_address(config.data, "dashboard", address)
     key_record = KeyRecordFile(config, writer, telemetry)
-    going_on = None
-    if exchange is not None and board is not None and terms is not None:
-        going_on = GoingOn(base, board, exchange, terms)
-
-    def has_ended() -> bool:
-        """Whether its log is, or is in the store, in another view than the one that it writes."""
-        has_begun = going_on is not None and going_on.has_begun
-        return has_begun or leader_of(replica) != config.text.party
 
     def work() -> int:
-        if exchange is not None:
-            cross(replica, exchange.places, exchange.claims())
-        # SU20: the auditors may have left this view, and come to one that it leads as well.
-        if going_on is not None and leader_of(replica) == config.text.party:
-            going_on.look()
         # SU14.3: whoever was left adds nothing; the loop ends at once.
-        if has_ended():
+        if succession.look():
             return 0
         # SU26: this thread alone looks what is missing, and callers read what it has seen.
-        looked = parts.look(LOOKED_AT_ONCE) if board is not None else 0
+        looked = parts.look(LOOKED_AT_ONCE) if succession.board is not None else 0
         before, witnessed = writer.size(), replica.witnessed.size
         try:
             key_record.look()
@@ -188,9 +172,63 @@ def _run_writer(
     issue = self_issue(authority, tls)
 
     def is_done(driver: Driver) -> bool:
-        return has_ended() or done(driver)
+        return succession.has_ended() or done(driver)
 
     node.run(wake, work, issue, is_done, lock=writer.lock, idle_s=0.5)
+
+
+@dataclass(eq=False)
+class _Succession:
+    """What the writer of a log does for its own succession, from when the charter in force lists
+    successors on (SU25). ``board``: its board, once it has one.
+    ``parts``: which sealed parts it lacks."""
+
+    base: Base
+    wake: Wake
+    parts: SealedParts
+    board: BoardFolder | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        base = self.base
+        self._pinning = Pinning(base.config, base.tls, base.replica)
+        self._neighbours: Neighbours | None = None
+        self._going_on: GoingOn | None = None
+
+    def open(self) -> None:
+        """Opens the board, and goes to those of others, if there is reason to and it has not."""
+        base = self.base
+        if self._neighbours is not None or not has_successors(base.replica):
+            return
+        self.board = board = open_board(base, self.wake, self.parts)
+        asking = asking_for_parts(self.parts)
+        self._neighbours = open_neighbours(base, self.wake, board, asking)
+        self._going_on = GoingOn(base, board, self._neighbours.exchange)
+
+    def left(self) -> Mapping[str, int]:
+        """The last view for which each auditor is known to have left, by auditor."""
+        return self._neighbours.exchange.heard().left if self._neighbours is not None else {}
+
+    def look(self) -> bool:
+        """Goes by the charter in force, and on with a later view; see ``has_ended``.
+
+        Raises as ``GoingOn.look`` does.
+        """
+        replica = self.base.replica
+        self._pinning.look()
+        self.open()
+        if self._neighbours is not None and self._going_on is not None:
+            self._neighbours.look()
+            exchange = self._neighbours.exchange
+            cross(replica, exchange.places, exchange.claims())
+            # SU20: the auditors may have left this view, and come to one that it leads as well.
+            if leader_of(replica) == self.base.config.text.party:
+                self._going_on.look()
+        return self.has_ended()
+
+    def has_ended(self) -> bool:
+        """Whether its log is, or is in the store, in another view than the one that it writes."""
+        has_begun = self._going_on is not None and self._going_on.has_begun
+        return has_begun or leader_of(self.base.replica) != self.base.config.text.party
 
 
 def _open_engine(base: Base, url: str) -> Engine | None:
@@ -213,14 +251,16 @@ def _serve(
     authority: Authority | None,
     wake: Wake,
     relay: EpochRelay,
-    board: BoardFolder | None,
+    succession: _Succession,
     threads: int,
 ) -> None:
     """Starts all servers or none, then logs the charter; callers wait until it has."""
 
     def more(guard: Guard) -> list[grpc.GenericRpcHandler]:
-        handlers = [relay_handler(relay.folder, guard)]
-        return handlers if board is None else [*handlers, board_handler(board, guard)]
+        return [
+            relay_handler(relay.folder, guard),
+            board_handler(lambda: succession.board, guard),
+        ]
 
     server = make_server(
         base,

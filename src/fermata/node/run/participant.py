@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 from fermata.errors import InvalidProof, TransportError
 from fermata.node.ceremony.epochs.giving_up import GivingUp
@@ -9,7 +10,7 @@ from fermata.node.config import NodeConfig
 from fermata.node.hook.silence_watch import unprepared
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX
 from fermata.node.rpc.local_service import LocalServer, PushDesk
-from fermata.node.run.assembly import make_node, running
+from fermata.node.run.assembly import Base, make_node, running
 from fermata.node.run.loop import Wake, follow
 from fermata.node.run.own_clock import WitnessClocks
 from fermata.node.run.own_opening import OwnOpening
@@ -41,6 +42,31 @@ def start_local(
     stack.callback(server.stop)
     server.start(config.data)
     return desk.serve
+
+
+@dataclass(eq=False)
+class _Preparation:
+    """Tells of a lab that knows too few auditors to tell silence from being cut off: at start, and
+    again when an amendment has changed what it lacks. ``known``: the auditors that it can ask."""
+
+    base: Base
+    known: frozenset[str]
+    _seen: bytes = field(default=b"", init=False)
+    _last_lack: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self.look()
+
+    def look(self) -> None:
+        """Looks at the charter in force, once for each."""
+        base, charter = self.base, self.base.replica.charter
+        if base.config.role != Role.LAB or self._seen == charter.sha256:
+            return
+        self._seen = charter.sha256
+        lack = unprepared(charter, self.known)
+        if lack and lack != self._last_lack:
+            base.telemetry.event("silence_unprepared", where=lack[:VALUE_CHARS_MAX])
+        self._last_lack = lack
 
 
 def run_participant(
@@ -79,8 +105,7 @@ def run_participant(
             telemetry.event("evidence", reason=error.reason, where=where[:VALUE_CHARS_MAX])
 
         node.driver.keep_evidence = keep_evidence
-        if config.role == Role.LAB and (lack := unprepared(replica.charter, copies)):
-            telemetry.event("silence_unprepared", where=lack[:VALUE_CHARS_MAX])
+        preparation = _Preparation(base, frozenset(copies))
         serve_pushes = start_local(config, node.driver, wake, base.stack)
         # A lab's wrong clock harms nobody else, and what it harms check_clock and T show.
         giving_up = GivingUp(config.data, node.driver.retired, base.signer.key)
@@ -93,6 +118,7 @@ def run_participant(
                     check_log_charter(way.log, config)
                 crossed = way.look(node.driver)
                 opening.look(replica)
+                preparation.look()
                 if config.role == Role.AUDITOR:
                     clocks.look(replica, log)
                     giving_up.look()

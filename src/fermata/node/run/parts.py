@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from fermata.crypto.signing import SigningKey
@@ -28,7 +29,7 @@ from fermata.node.storage import keystore
 from fermata.node.storage.database.choose import Wait, open_database, wait_for_nobody
 from fermata.node.storage.database.row_store import RowStore
 from fermata.node.storage.report_secrets import ReportSecretsFolder
-from fermata.protocol.charter.parse import CHARTER_BYTES_MAX
+from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode_entry, sha256
 from fermata.protocol.wire.envelope import unseal
@@ -172,11 +173,16 @@ def report_secrets_folder(config: NodeConfig) -> ReportSecretsFolder:
     )
 
 
-def tls_files(config: NodeConfig, telemetry: Telemetry | None = None) -> TlsFiles:
-    """The node's certificate, key and root, checked, and read again when the files change."""
+def tls_files(
+    config: NodeConfig, telemetry: Telemetry | None = None, charters: Sequence[Charter] = ()
+) -> TlsFiles:
+    """The node's certificate, key and root, checked, and read again when the files change.
+
+    ``charters``: see ``pins_of``. Raises as ``open_tls`` does.
+    """
     if telemetry is None:
-        return open_tls(config, clock_ms)
-    return open_tls(config, clock_ms, alarm_of(telemetry))
+        return open_tls(config, clock_ms, charters=charters)
+    return open_tls(config, clock_ms, alarm_of(telemetry), charters)
 
 
 def log_address(config: NodeConfig) -> str:

@@ -156,6 +156,10 @@ class Driver:
             self.leaver.prove()
 
     def _turn(self) -> int:
+        # SU25.6: an amendment may make an auditor of a node that runs.
+        if self.leaver is None and (made := self._make_leaver()) is not None:
+            made.is_asking = self.replica.charter.succession is not None
+            self.leaver = made
         try:
             changed = self.replica.pull(self._log, self._cosign)
         except TransportError:

@@ -166,14 +166,11 @@ class Hub(Node):
         """Rebuilds everything volatile from the disk. Raises StorageError, Crash."""
         replica = self.replica_of(self.store())
         self.writer = LogWriter(replica, self.key)
-        terms = replica.charter.succession
-        if terms is None:
-            raise ValueError("the charter must name successors")
         self._fork, self._handed, self._heard = None, {}, None
         self.board = Board()
         self.board.put_back(views_of(replica), self.kept.values())
         self.mirror = Mirror(replica, lambda reason: None, SealedParts(replica))
-        self.successor = Successor(self.name, replica, lambda: list(self._handed.values()), terms)
+        self.successor = Successor(self.name, replica, lambda: list(self._handed.values()))
         self.driver = self.make_driver(replica, self.writer)
 
     @property

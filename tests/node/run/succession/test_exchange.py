@@ -59,7 +59,7 @@ class Deployed:
         for place in places:
             self.stack.callback(place.close)
         return Exchange(
-            places, lambda: WORLD.views, lambda: own, 0.05, entropy, clock_ms, **options
+            places, lambda: WORLD.views, lambda: own, lambda: 0.05, entropy, clock_ms, **options
         )
 
 
@@ -124,7 +124,9 @@ def test_the_next_address_of_a_coordinator_is_tried(deployed):
     tls = deployed.clients.party("auditor", FIRST)
     place = place_of("successor-1", deployed.servers[:2], tls)
     with contextlib.closing(place):
-        exchange = Exchange([place], lambda: WORLD.views, lambda: None, 0.05, entropy, clock_ms)
+        exchange = Exchange(
+            [place], lambda: WORLD.views, lambda: None, lambda: 0.05, entropy, clock_ms
+        )
         with pytest.raises(TransportError):
             exchange.visit(place)
         place.turn()
@@ -139,7 +141,9 @@ def test_a_coordinator_passes_for_no_other(deployed):
     impostor = place_of("successor-1", deployed.servers[2:3], tls)
     impostor.board.roots = place.board.roots
     with contextlib.closing(place), contextlib.closing(impostor):
-        exchange = Exchange([impostor], lambda: WORLD.views, lambda: None, 0.05, entropy, clock_ms)
+        exchange = Exchange(
+            [impostor], lambda: WORLD.views, lambda: None, lambda: 0.05, entropy, clock_ms
+        )
         with pytest.raises(TransportError) as caught:
             exchange.visit(impostor)
         assert caught.value.reason == "UNREACHABLE"
@@ -147,7 +151,9 @@ def test_a_coordinator_passes_for_no_other(deployed):
 
 def test_it_waits_by_the_clock_that_it_is_given():
     now_ms = iter(range(0, 10_000_000, 1_000_000))
-    exchange = Exchange([], lambda: WORLD.views, lambda: None, 600.0, entropy, lambda: next(now_ms))
+    exchange = Exchange(
+        [], lambda: WORLD.views, lambda: None, lambda: 600.0, entropy, lambda: next(now_ms)
+    )
     exchange._wait(1.5)
     assert next(now_ms) == 2_000_000
 

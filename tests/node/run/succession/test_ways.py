@@ -18,6 +18,7 @@ from fermata.node.run.succession.coordinators import Coordinators, LeaderLog, Pl
 from fermata.node.run.succession.copies import AskingForCopies
 from fermata.node.run.succession.exchange import Exchange, Own
 from fermata.node.run.succession.following import Following
+from fermata.node.run.succession.mirror import MirrorLog
 from fermata.node.run.succession.reading import Reading
 from fermata.node.run.succession.standing import standing_of, views_of
 from fermata.protocol.roles.replica import Replica
@@ -115,7 +116,7 @@ class World:
             ways.places,
             lambda: views_of(replica),
             lambda: next(iter(own), None),
-            0.05,
+            lambda: 0.05,
             entropy,
             clock_ms,
         )
@@ -236,6 +237,28 @@ def test_the_next_address_is_tried_where_the_leader_does_not_answer(world):
     assert following.log._log is following.place.log
     following.turn()
     assert following.place.log is first
+
+
+def test_su25_4_a_node_learns_from_other_coordinators_while_the_leader_does_not_answer(world):
+    following, _ = world.following(LAB, copy_of(world.run))
+    reading = Reading(copy_of(world.run), Ways(world, LAB), 1000, lambda: 0)
+    standby = world.run.writers[NEXT].replica
+    for ways in (following.ways, reading.ways):
+        ways.places[1].logs = [MirrorLog(standby, Role.LAB, COORDINATOR)] * 2
+    old = following.base.replica.tree.size
+    world.run.turn(2)
+    world.run.down.add(COORDINATOR)
+    driver, size = world.run.drivers[LAB], standby.tree.size
+    assert size > old
+    # As long as nobody says that the leader is away, its log alone is read.
+    following.look(driver)
+    reading.look(is_away=False)
+    assert (following.base.replica.tree.size, reading.replica.tree.size) == (old, old)
+    following.turn()
+    assert following.look(driver) == size - old
+    reading.look(is_away=True)
+    assert (following.base.replica.tree.size, reading.replica.tree.size) == (size, size)
+    assert following.look(driver) == 0
 
 
 @pytest.mark.parametrize("has_handed_over", [False, True])

@@ -39,9 +39,7 @@ def heard(run: SuccessionRun) -> Heard:
 
 
 def successor(run: SuccessionRun, *handed: Handed) -> Successor:
-    terms = run.charter.succession
-    assert terms is not None
-    return Successor(ME, run.writers[ME].replica, lambda: list(handed), terms)
+    return Successor(ME, run.writers[ME].replica, lambda: list(handed))
 
 
 def begun(run: SuccessionRun, made: Successor, now_ms: int) -> Replica:

@@ -1,9 +1,11 @@
 """The board on a coordinator's port, behind the guard of the log's own calls."""
 
+from collections.abc import Callable
+
 import grpc
 from google.protobuf.message import Message
 
-from fermata.errors import InvalidEncoding
+from fermata.errors import InvalidEncoding, TransportError
 from fermata.node.pki.identity import Identity
 from fermata.node.rpc.guard import Guard
 from fermata.node.rpc.service import EVERY_ROLE
@@ -19,29 +21,43 @@ _WITH_PARTS = frozenset({Role.AUDITOR.value, Role.LAB.value})
 _PARTIES = frozenset({"lab", "auditor", "member", "coordinator"})
 
 
-def board_handler(board: BoardFolder, guard: Guard) -> grpc.GenericRpcHandler:
-    """The methods of the service, behind a guard."""
+#: Gives the board as long as there is one.
+BoardNow = Callable[[], BoardFolder | None]
+
+
+def board_handler(board_now: BoardNow, guard: Guard) -> grpc.GenericRpcHandler:
+    """The methods of the service, behind a guard.
+
+    Before there is a board a caller is told to come again (SU25.3): an amendment may bring one to
+    a coordinator that runs.
+    """
+
+    def board() -> BoardFolder:
+        folder = board_now()
+        if folder is None:
+            raise TransportError("NO_BOARD", "board: the charter in force here has no successors")
+        return folder
 
     def post(caller: Identity, request: wire.PostWordsRequest) -> Message:
         if not request.HasField("words"):
             raise InvalidEncoding("MISSING", "PostWords: must have the field words")
-        board.post(caller.id, request.words)
+        board().post(caller.id, request.words)
         return wire.PostWordsResponse()
 
     def read(caller: Identity, request: wire.GetBoardRequest) -> Message:
-        return board.read_by(caller.id, caller.role)
+        return board().read_by(caller.id, caller.role)
 
     def prefix(caller: Identity, request: wire.GetPrefixRequest) -> Message:
-        return board.prefix(request.size)
+        return board().prefix(request.size)
 
     def hand_in(caller: Identity, request: wire.HandInRequest) -> Message:
-        return board.hand_in(caller.id, request)
+        return board().hand_in(caller.id, request)
 
     def copy(caller: Identity, request: wire.GetCopyRequest) -> Message:
-        return board.copy(request)
+        return board().copy(request)
 
     def give_sealed(caller: Identity, request: wire.GiveSealedRequest) -> Message:
-        return board.give_sealed(caller.id, caller.role, request.sealed_part)
+        return board().give_sealed(caller.id, caller.role, request.sealed_part)
 
     methods = {
         "PostWords": guard.call("PostWords", _PARTIES, post, wire.PostWordsRequest),

@@ -1,5 +1,11 @@
-"""A node's ways to all coordinators of the charter, and the log of the one that it follows."""
+"""A node's ways to all coordinators of the charter, and the log of the one that it follows.
 
+An amendment may change addresses, authorities and terms, or bring successors for the first time.
+A running node reads all of it from its own copy of the log (SU25), so that a node that is started
+again goes on as the one that ran.
+"""
+
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,10 +15,13 @@ from cryptography import x509
 from fermata.errors import ConfigError, FermataError
 from fermata.node.config import NodeConfig
 from fermata.node.pki.certificates import certificate_to_pem
+from fermata.node.pki.own_certificate import pins_of, readable_authorities
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.succession.board_client import BoardClient
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.roster import CoordinatorNode
+from fermata.protocol.roles.replica import Replica
 from fermata.protocol.succession.heard import Heard, backed_view, hear
 from fermata.protocol.succession.views import Views
 from fermata.protocol.wire.ports import Log, LogWrapper, News
@@ -40,6 +49,29 @@ def roots_of(node: CoordinatorNode) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a coordinator is looked for: addresses (host:port), each with the authority (PEM) that
+    its server's certificate must be from there. One whose authority cannot be read is called
+    nowhere."""
+
+    coordinator: str
+    ways: tuple[tuple[str, bytes | None], ...]
+
+
+def whereabouts_by(nodes: Sequence[CoordinatorNode]) -> list[Whereabouts]:
+    """Where coordinators are by a charter that a command was given.
+
+    Raises ConfigError CHARTER if it has an authority that cannot be read.
+    """
+    return [
+        Whereabouts(
+            node.coordinator, tuple((address, roots_of(node)) for address in node.addresses)
+        )
+        for node in nodes
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The log that a coordinator says that it has: its view, and the entry of its Handover."""
 
@@ -50,60 +82,105 @@ class Claim:
 
 @dataclass(eq=False)
 class Place:
-    """One coordinator: a connection to each address that the charter has of it, of which one is in
-    use. Thread-safe."""
+    """One coordinator: a connection to each address where it is looked for, of which one is in use.
+    Thread-safe."""
 
     coordinator: str
     logs: Sequence[GrpcLog]
     boards: Sequence[GrpcLog]
     _at: int = field(default=0, init=False)
+    _is_closed: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
 
     @property
     def log(self) -> GrpcLog:
         """The connection in use, for calls that are worth a second attempt."""
-        return self.logs[self._at]
+        with self._lock:
+            return self.logs[self._at]
 
     @property
     def board(self) -> GrpcLog:
         """The same place, for calls that are made once."""
-        return self.boards[self._at]
+        with self._lock:
+            return self.boards[self._at]
 
-    def turn(self) -> None:
-        """Goes on with the next address, since this one does not answer."""
-        self._at = (self._at + 1) % len(self.logs)
+    def turn(self, board: GrpcLog | None = None) -> None:
+        """Goes on with the next address, since this one does not answer; not if ``board``, which
+        did not, is in use no more."""
+        with self._lock:
+            if board is None or board is self.boards[self._at]:
+                self._at = (self._at + 1) % len(self.logs)
+
+    def move(self, logs: Sequence[GrpcLog], boards: Sequence[GrpcLog]) -> None:
+        """Goes on with these connections. Calls over the old ones end with TransportError CLOSED,
+        and whoever made them comes to the new ones at the next turn."""
+        with self._lock:
+            old, self.logs, self.boards, self._at = (*self.logs, *self.boards), logs, boards, 0
+            # Somebody may have closed this place meanwhile, and will not do it again.
+            if self._is_closed:
+                old = (*old, *logs, *boards)
+        for log in old:
+            log.close()
 
     def close(self) -> None:
         """Ends all calls. May be called twice."""
-        for log in (*self.logs, *self.boards):
+        with self._lock:
+            self._is_closed = True
+            logs = (*self.logs, *self.boards)
+        for log in logs:
             log.close()
 
 
 class Coordinators:
-    """All coordinators, in the order of the charter. ``close`` ends all calls."""
+    """All coordinators, in the order of the charter. ``close`` ends all calls.
 
-    def __init__(self, config: NodeConfig, tls: TlsFiles, nodes: Sequence[CoordinatorNode]) -> None:
-        deployment = config.genesis.deployment
-        self.places: list[Place] = []
-        for node in nodes:
-            roots = roots_of(node)
-            addresses = list(node.addresses)
-            logs = [
-                GrpcLog(address, deployment, tls, roots=roots, attempts_max=1, call_s=LOG_CALL_S)
-                for address in addresses
-            ]
-            boards = [
-                GrpcLog(
-                    address,
-                    deployment,
-                    tls,
-                    roots=roots,
-                    attempts_max=1,
-                    call_s=BOARD_CALL_S,
-                    has_causes=False,
-                )
-                for address in addresses
-            ]
-            self.places.append(Place(node.coordinator, logs, boards))
+    ``where``: of each, where it is looked for until ``move``.
+    """
+
+    def __init__(self, config: NodeConfig, tls: TlsFiles, where: Sequence[Whereabouts]) -> None:
+        self._deployment, self._tls = config.genesis.deployment, tls
+        self._where = {place.coordinator: place for place in where}
+        self.places = [
+            Place(known.coordinator, self._logs(known), self._boards(known)) for known in where
+        ]
+
+    def _logs(self, where: Whereabouts) -> list[GrpcLog]:
+        return [self._connection(way, LOG_CALL_S, True) for way in where.ways]
+
+    def _boards(self, where: Whereabouts) -> list[GrpcLog]:
+        return [self._connection(way, BOARD_CALL_S, False) for way in where.ways]
+
+    def _connection(
+        self, way: tuple[str, bytes | None], call_s: float, has_causes: bool
+    ) -> GrpcLog:
+        address, roots = way
+        connection = GrpcLog(
+            address,
+            self._deployment,
+            self._tls,
+            roots=roots or b"",
+            attempts_max=1,
+            call_s=call_s,
+            has_causes=has_causes,
+        )
+        # Without an authority of its own any server of the root file's would be taken for it.
+        if roots is None:
+            connection.close()
+        return connection
+
+    def move(self, where: Sequence[Whereabouts]) -> bool:
+        """Goes on where these say; a place that stays keeps its connections. Returns whether all
+        of them are places that it has, of which an amendment changes neither ids nor order (G18).
+        """
+        if [named.coordinator for named in where] != [place.coordinator for place in self.places]:
+            return False
+        for place, named in zip(self.places, where, strict=True):
+            if self._where[named.coordinator] != named:
+                place.move(self._logs(named), self._boards(named))
+                self._where[named.coordinator] = named
+        return True
 
     def leader(self, view: int) -> Place:
         """The coordinator of a view."""
@@ -138,7 +215,7 @@ def leader_log(config: NodeConfig, tls: TlsFiles, nodes: Sequence[CoordinatorNod
     Raises ConfigError CHARTER if the charter has an authority that cannot be read.
     """
     views = Views.of(config.roster, config.genesis.sha256)
-    ways = Coordinators(config, tls, nodes)
+    ways = Coordinators(config, tls, whereabouts_by(nodes))
     try:
         said = ways.boards().values()
         heard = hear(views, (board.words for board in said))
@@ -154,7 +231,7 @@ def heard_now(config: NodeConfig, tls: TlsFiles, views: Views) -> Heard:
     terms = views.charter.succession
     if terms is None:
         return Heard()
-    ways = Coordinators(config, tls, terms.nodes)
+    ways = Coordinators(config, tls, whereabouts_by(terms.nodes))
     try:
         return hear(views, (said.words for said in ways.boards().values()))
     finally:
@@ -171,3 +248,83 @@ class LeaderLog(LogWrapper):
     def news(self, start: int, count_max: int) -> News:
         """See Log; in one call."""
         return self._log.news(start, count_max)
+
+
+def charters_of(replica: Replica) -> list[Charter]:
+    """The charters that a copy of the log has had, the one in force last."""
+    return [version.charter for version in replica.charters]
+
+
+def configured_charter(config: NodeConfig, replica: Replica) -> Charter | None:
+    """The charter of the configuration that the copy has not had; None once it has.
+
+    Its operator says so: the node may join by it, or its copy may be too old to find anybody.
+    """
+    known = {charter.sha256 for charter in charters_of(replica)}
+    return None if config.roster.sha256 in known else config.roster
+
+
+def has_coordinators(config: NodeConfig, replica: Replica) -> bool:
+    """Whether the charter in force lists coordinators, or the configured one that is to come."""
+    return bool(_nodes_of(_guides(config, replica)))
+
+
+def whereabouts(config: NodeConfig, replica: Replica, but: str = "") -> list[Whereabouts]:
+    """Where each coordinator is looked for, in the order of the charter; ``but`` is left out.
+
+    First come the addresses in force, then those of a configured charter that the copy has not
+    had, then those of the charter before: a coordinator that has not moved yet still answers there,
+    and must show a certificate of the authority in force there too.
+    """
+    guides = _guides(config, replica)
+    charters = charters_of(replica)
+    made = []
+    for node in _nodes_of(guides):
+        if node.coordinator == but:
+            continue
+        ways: dict[tuple[str, bytes | None], None] = {}
+        for charter in guides:
+            ways |= dict.fromkeys(_ways(charter, node.coordinator))
+        # SU25.1: whoever is at an old address must be the one whom all have signed for now.
+        (_, roots), *_ = ways
+        for charter in charters[-2:-1]:
+            ways |= {(address, roots): None for address, _ in _ways(charter, node.coordinator)}
+        made.append(Whereabouts(node.coordinator, tuple(ways)))
+    return made
+
+
+def _guides(config: NodeConfig, replica: Replica) -> list[Charter]:
+    configured = configured_charter(config, replica)
+    return [replica.charter, *([configured] if configured is not None else [])]
+
+
+def _nodes_of(guides: Sequence[Charter]) -> Sequence[CoordinatorNode]:
+    listing = [charter.succession for charter in guides if charter.succession is not None]
+    return listing[0].nodes if listing else ()
+
+
+def _ways(charter: Charter, coordinator: str) -> list[tuple[str, bytes | None]]:
+    """Each address of a coordinator with its authority (PEM); None for one that cannot be read."""
+    pems = {name: certificate_to_pem(a) for name, a in readable_authorities(charter)}
+    nodes = charter.succession.nodes if charter.succession is not None else ()
+    (addresses,) = [n.addresses for n in nodes if n.coordinator == coordinator] or [()]
+    return [(address, pems.get(coordinator)) for address in addresses]
+
+
+@dataclass(eq=False)
+class Pinning:
+    """Has a node's TLS files go by the charter in force in its copy. ``look`` is cheap while that
+    stays."""
+
+    config: NodeConfig
+    tls: TlsFiles
+    replica: Replica
+    _seen: bytes = field(default=b"", init=False)
+
+    def look(self) -> None:
+        """Pins the authorities of the charter in force, if another one has come into force."""
+        if self._seen != self.replica.charter.sha256:
+            # Of its own files nothing is read now: one that is gone must not stop a node here.
+            pins = pins_of(self.config, charters_of(self.replica), self.tls.pins.configured)
+            self.tls.pin(pins)
+            self._seen = self.replica.charter.sha256

@@ -9,6 +9,7 @@ from fermata.errors import FermataError, TransportError
 from fermata.log.merkle import Tree
 from fermata.node.run.succession.board_client import BoardClient, Leaves
 from fermata.node.run.succession.coordinators import Claim, Place
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.succession.heard import Heard, hear
 from fermata.protocol.succession.leave import Left
 from fermata.protocol.succession.views import Views
@@ -36,7 +37,7 @@ class Own:
 
 @dataclass(eq=False)
 class Exchange:
-    """Goes to all boards in turns of ``pause_s`` by ``clock_ms``, and keeps what each said last.
+    """Goes to all boards in turns of ``pause_s()`` by ``clock_ms``, and keeps what each said last.
     Thread-safe.
 
     ``own`` gives what this node posts, None if it posts nothing: only auditors do, once they have
@@ -49,7 +50,7 @@ class Exchange:
     places: Sequence[Place]
     views: Callable[[], Views]
     own: Callable[[], Own | None]
-    pause_s: float
+    pause_s: Callable[[], float]
     entropy: Entropy
     clock_ms: ClockMs
     on_news: Callable[[], None] = lambda: None
@@ -110,15 +111,16 @@ class Exchange:
 
     def _run(self, place: Place) -> None:
         while not self._stopping.is_set():
+            board = place.board
             try:
                 self.visit(place)
             except TransportError:
-                place.turn()
+                place.turn(board)
             except FermataError as error:
                 # Its board refuses this node as such: it has another charter, or a deny-list.
                 self._tell(place, error.reason)
             self._note_asked(place)
-            self._wait(self.pause_s * (0.5 + self.entropy(1)[0] / 510))
+            self._wait(0.5 + self.entropy(1)[0] / 510)
 
     def _note_asked(self, place: Place) -> None:
         with self._lock:
@@ -133,12 +135,12 @@ class Exchange:
         with self._lock:
             return self._asked.issuperset(place.coordinator for place in self.places)
 
-    def _wait(self, seconds: float) -> None:
-        """Waits by the node's clock, like everything that auditors count; a clock that is set back
-        makes it wait no longer."""
+    def _wait(self, share: float) -> None:
+        """Waits for a share of the pause, by the node's clock, like everything that auditors count;
+        a clock that is set back makes it wait no longer, and a pause that gets shorter neither."""
         began_ms = self.clock_ms()
-        while not self._stopping.wait(min(seconds, LOOK_S)):
-            if not 0 <= self.clock_ms() - began_ms < seconds * 1000:
+        while not self._stopping.wait(min(share * self.pause_s(), LOOK_S)):
+            if not 0 <= self.clock_ms() - began_ms < share * self.pause_s() * 1000:
                 return
 
     def visit(self, place: Place) -> None:
@@ -176,6 +178,12 @@ class Exchange:
             self._refused.add((place.coordinator, reason))
         if is_new:
             self.on_refused(place.coordinator, reason)
+
+
+def pause_by(charter: Charter) -> float:
+    """Seconds between two turns under a charter; see ``pause_s``."""
+    terms = charter.succession
+    return pause_s(terms.succession_ms) if terms is not None else PAUSE_MAX_S
 
 
 def pause_s(succession_ms: int) -> float:

@@ -1,8 +1,9 @@
 """Which coordinator an auditor's or a lab's node follows, and what an auditor leaves on boards.
 
-Rules: SU9, SU13 and SU16 of docs/spec/succession.md.
+Rules: SU9, SU13, SU16 and SU25 of docs/spec/succession.md.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,15 +11,22 @@ from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.assembly import Base
 from fermata.node.run.loop import Wake
 from fermata.node.run.parts import clock_ms, connect, entropy
-from fermata.node.run.succession.coordinators import Claim, Coordinators, LeaderLog, Place
+from fermata.node.run.succession.coordinators import (
+    Claim,
+    Coordinators,
+    LeaderLog,
+    Pinning,
+    Place,
+    whereabouts,
+)
 from fermata.node.run.succession.copies import AskingForCopies
-from fermata.node.run.succession.exchange import Exchange, Own, pause_s
+from fermata.node.run.succession.exchange import Exchange, Own, pause_by
 from fermata.node.run.succession.giving import GivingParts
-from fermata.node.run.succession.standing import views_of
-from fermata.protocol.charter.roster import SuccessionTerms
+from fermata.node.run.succession.standing import has_successors, leader_of, views_of
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.succession import crossing
+from fermata.protocol.roles.succession.mirroring import learn_from
 from fermata.protocol.succession.board import open_words
 from fermata.wire.v1.board_service_pb2 import BoardWords
 
@@ -74,6 +82,7 @@ class Following:
     asking: AskingForCopies
     _own: list[Own] = field(default_factory=list)
     _heard: tuple[int, list[BoardWords]] = field(default=(0, []), init=False)
+    _is_away: bool = field(default=False, init=False)
 
     @property
     def place(self) -> Place:
@@ -99,6 +108,11 @@ class Following:
             leaver.is_asking = not has_asked
         before = replica.state.view
         came = cross(replica, self.ways.places, self.exchange.claims())
+        if self._is_away:
+            # Its copy may lack the very amendment that says where the leader is now (SU25.4).
+            others = [place.log for place in self.ways.places if place is not self.place]
+            came += learn_from(replica, others)
+            self._is_away = False
         if replica.state.view != before:
             self.base.telemetry.event(
                 "leader", view=replica.state.view, party=self.place.coordinator
@@ -121,6 +135,7 @@ class Following:
 
     def turn(self) -> None:
         """The leader does not answer: the next step goes to another of its addresses."""
+        self._is_away = True
         self.place.turn()
         self.log.follow(self.place.log)
 
@@ -138,20 +153,93 @@ class Following:
         self.ways.close()
 
 
-def open_way(base: Base, wake: Wake) -> OneCoordinator | Following:
-    """A node's way to the log, by the charter in force; the stack ends it."""
-    terms = base.replica.charter.succession
-    if terms is not None:
-        return _open_following(base, wake, terms)
-    way = OneCoordinator(connect(base.config, base.tls))
+@dataclass(eq=False)
+class Way:
+    """A node's way to the log, by the charter in force in its copy (SU25): to the one coordinator,
+    or from when there are successors to whoever leads. ``log``: what its driver calls."""
+
+    base: Base
+    wake: Wake
+    log: LeaderLog = field(init=False)
+
+    def __post_init__(self) -> None:
+        base = self.base
+        self._pinning = Pinning(base.config, base.tls, base.replica)
+        self._pinning.look()
+        self._lock, self._is_closed = threading.Lock(), False
+        self._charter = base.replica.charter.sha256
+        self._inner: OneCoordinator | Following = self._open()
+        self.log = LeaderLog(self._inner.log)
+
+    def _open(self) -> OneCoordinator | Following:
+        base = self.base
+        if has_successors(base.replica):
+            return _open_following(base, self.wake)
+        return OneCoordinator(connect(base.config, base.tls))
+
+    def _go_by_charter(self) -> None:
+        """Goes on as the charter in force says, if another one has come into force."""
+        base, replica = self.base, self.base.replica
+        if self._charter == replica.charter.sha256:
+            return
+        self._pinning.look()
+        inner = self._inner
+        if isinstance(inner, Following):
+            inner.ways.move(whereabouts(base.config, replica))
+        elif has_successors(replica):
+            with self._lock:
+                self._inner, is_closed = self._open(), self._is_closed
+            inner.close()
+            if is_closed:
+                self._inner.close()
+            leading = leader_of(replica)
+            base.telemetry.event("leader", view=replica.state.view, party=leading)
+        self._charter = replica.charter.sha256
+
+    def look(self, driver: Driver) -> int:
+        """Before a step: takes what boards say, if there are any; returns how many entries came.
+
+        Raises StorageError.
+        """
+        self._go_by_charter()
+        came = self._inner.look(driver)
+        self.log.follow(self._inner.log)
+        return came
+
+    def post(self, driver: Driver) -> None:
+        """After a step, also one that failed; see Following."""
+        self._inner.post(driver)
+
+    def turn(self) -> None:
+        """The log does not answer."""
+        self._inner.turn()
+
+    def renew(self, csr: bytes) -> bytes:
+        """See GrpcLog."""
+        return self._inner.renew(csr)
+
+    def watch(self, wake: Wake) -> None:
+        """See Following."""
+        self._inner.watch(wake)
+
+    def close(self) -> None:
+        """Ends all calls. May be called twice."""
+        with self._lock:
+            self._is_closed, inner = True, self._inner
+        inner.close()
+
+
+def open_way(base: Base, wake: Wake) -> Way:
+    """A node's way to the log; the stack ends it."""
+    way = Way(base, wake)
     base.stack.callback(way.close)
     return way
 
 
-def _open_following(base: Base, wake: Wake, terms: SuccessionTerms) -> Following:
-    """Connections to all coordinators, and the exchange with their boards."""
+def _open_following(base: Base, wake: Wake) -> Following:
+    """Connections to all coordinators, and the exchange with their boards; the stack ends it."""
     replica, telemetry = base.replica, base.telemetry
-    ways = Coordinators(base.config, base.tls, terms.nodes)
+    ways = Coordinators(base.config, base.tls, whereabouts(base.config, replica))
     own: list[Own] = []
 
     def refused(coordinator: str, reason: str) -> None:
@@ -166,7 +254,7 @@ def _open_following(base: Base, wake: Wake, terms: SuccessionTerms) -> Following
         ways.places,
         lambda: views_of(replica),
         lambda: next(iter(own), None),
-        pause_s(terms.succession_ms),
+        lambda: pause_by(replica.charter),
         entropy,
         clock_ms,
         wake.now,

@@ -1,5 +1,6 @@
 """How a command that goes on reading comes to the log of a later view (SU13 and SU21)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fermata.node.config import NodeConfig
@@ -7,10 +8,19 @@ from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.loop import Wake
 from fermata.node.run.parts import connect
-from fermata.node.run.succession.coordinators import Claim, Coordinators, LeaderLog, Place
-from fermata.node.run.succession.exchange import pause_s
+from fermata.node.run.succession.coordinators import (
+    Claim,
+    Coordinators,
+    LeaderLog,
+    Pinning,
+    Place,
+    whereabouts,
+)
+from fermata.node.run.succession.exchange import pause_by
 from fermata.node.run.succession.following import cross
+from fermata.node.run.succession.standing import has_successors
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.succession.mirroring import learn_from
 from fermata.protocol.wire.ports import ClockMs
 
 
@@ -38,13 +48,15 @@ class Reading:
     """A reader's way to whoever leads the log that its copy has. ``log``: what it pulls from.
 
     ``ways`` has one place alone where the charter names no successors, or where the log is this
-    configuration's own. The boards are asked every ``pause_ms`` by ``clock_ms``.
+    configuration's own. The boards are asked every ``pause_ms`` by ``clock_ms``. ``go_by_charter``
+    is called before each look, and has ``ways`` and ``pause_ms`` be as the charter in force says.
     """
 
     replica: Replica
     ways: Coordinators | OnePlace
     pause_ms: int
     clock_ms: ClockMs
+    go_by_charter: Callable[["Reading"], None] = lambda reading: None
     log: LeaderLog = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,10 +72,15 @@ class Reading:
         """Goes on with a later view if there is one; asks the boards only when that is due, or if
         the leader did not answer (``is_away``). Raises StorageError.
         """
+        self.go_by_charter(self)
         if is_away or self.clock_ms() >= self._next_ms:
             cross(self.replica, self.ways.places, self.ways.claims())
             self._next_ms = self.clock_ms() + self.pause_ms
         if is_away:
+            # Its copy may lack the very amendment that says where the leader is now (SU25.4).
+            learn_from(
+                self.replica, [place.log for place in self.ways.places if place is not self.place]
+            )
             self.place.turn()
         self.log.follow(self.place.log)
 
@@ -81,10 +98,42 @@ class Reading:
         self.ways.close()
 
 
+@dataclass(eq=False)
+class _ByCharter:
+    """Has a reading go by the charter in force in its copy (SU25)."""
+
+    config: NodeConfig
+    tls: TlsFiles
+    replica: Replica
+    _seen: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pinning = Pinning(self.config, self.tls, self.replica)
+        self._pinning.look()
+        self._seen = self.replica.charter.sha256
+
+    def ways(self) -> Coordinators | OnePlace:
+        """The way to whoever leads, or to the one address that the configuration names."""
+        if has_successors(self.replica) and self.config.text.log is not None:
+            return Coordinators(self.config, self.tls, whereabouts(self.config, self.replica))
+        return OnePlace(connect(self.config, self.tls))
+
+    def __call__(self, reading: Reading) -> None:
+        if self._seen == self.replica.charter.sha256:
+            return
+        self._pinning.look()
+        old = reading.ways
+        if isinstance(old, Coordinators):
+            old.move(whereabouts(self.config, self.replica))
+        elif has_successors(self.replica):
+            reading.ways = self.ways()
+            old.close()
+        reading.pause_ms = int(pause_by(self.replica.charter) * 1000)
+        self._seen = self.replica.charter.sha256
+
+
 def open_reading(config: NodeConfig, tls: TlsFiles, replica: Replica, clock_ms: ClockMs) -> Reading:
     """A reader's way to the log, by the charter in force. Raises ConfigError CHARTER."""
-    terms = replica.charter.succession
-    if terms is None or config.text.log is None:
-        return Reading(replica, OnePlace(connect(config, tls)), 0, clock_ms)
-    pause_ms = int(pause_s(terms.succession_ms) * 1000)
-    return Reading(replica, Coordinators(config, tls, terms.nodes), pause_ms, clock_ms)
+    by_charter = _ByCharter(config, tls, replica)
+    pause_ms = int(pause_by(replica.charter) * 1000)
+    return Reading(replica, by_charter.ways(), pause_ms, clock_ms, by_charter)

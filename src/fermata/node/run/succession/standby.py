@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fermata.errors import ConfigError
 from fermata.node.config import ListenText
 from fermata.node.pki.own_certificate import OwnCertificate
+from fermata.node.rpc.service import LogServer
 from fermata.node.run.assembly import Base
 from fermata.node.run.loop import Wake, follow, run_loop
 from fermata.node.run.parts import clock_ms, entropy
@@ -20,15 +21,26 @@ from fermata.node.run.serving import (
 )
 from fermata.node.run.succession.board_folder import BoardFolder
 from fermata.node.run.succession.board_service import board_handler
-from fermata.node.run.succession.coordinators import Coordinators, Place
+from fermata.node.run.succession.coordinators import (
+    Coordinators,
+    Pinning,
+    Place,
+    Whereabouts,
+    has_coordinators,
+    whereabouts,
+)
 from fermata.node.run.succession.copies import GatheringCopies
-from fermata.node.run.succession.exchange import Exchange, pause_s
+from fermata.node.run.succession.exchange import Exchange, pause_by
 from fermata.node.run.succession.following import cross
 from fermata.node.run.succession.mirror import MirrorLog
-from fermata.node.run.succession.standing import leader_of, standing_of, views_of
+from fermata.node.run.succession.standing import (
+    has_successors,
+    leader_of,
+    standing_of,
+    views_of,
+)
 from fermata.node.storage.high_water import HighWater
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
-from fermata.protocol.charter.roster import SuccessionTerms
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.succession.mirroring import Mirror
 from fermata.protocol.roles.succession.sealed_parts import SealedParts
@@ -74,20 +86,42 @@ def asking_for_parts(parts: SealedParts) -> Callable[[Place], None]:
     return ask
 
 
-def open_exchange(
+@dataclass(eq=False)
+class Neighbours:
+    """A coordinator's ways to the others, and its exchange with their boards, as the charter in
+    force says (SU25)."""
+
+    base: Base
+    ways: Coordinators
+    exchange: Exchange
+    _seen: bytes = field(default=b"", init=False)
+
+    def look(self) -> bool:
+        """Goes by the charter in force; returns False if it lists other coordinators than those of
+        the configured charter by which this node has begun."""
+        replica = self.base.replica
+        if self._seen == replica.charter.sha256:
+            return True
+        self._seen = replica.charter.sha256
+        return self.ways.move(_others(self.base))
+
+
+def _others(base: Base) -> list[Whereabouts]:
+    return whereabouts(base.config, base.replica, but=base.config.text.party)
+
+
+def open_neighbours(
     base: Base,
     wake: Wake,
-    terms: SuccessionTerms,
     board: BoardFolder,
     also: Callable[[Place], None] = lambda place: None,
-) -> Exchange:
+) -> Neighbours:
     """A coordinator's exchange with the boards of the others, started; the stack ends it.
 
     ``also``: see Exchange.
     """
     me, replica = base.config.text.party, base.replica
-    others = [node for node in terms.nodes if node.coordinator != me]
-    ways = Coordinators(base.config, base.tls, others)
+    ways = Coordinators(base.config, base.tls, _others(base))
     gathering = GatheringCopies(me, board, lambda: exchange.heard())
 
     def visited(place: Place) -> None:
@@ -98,7 +132,7 @@ def open_exchange(
         ways.places,
         lambda: views_of(replica),
         lambda: None,
-        pause_s(terms.succession_ms),
+        lambda: pause_by(replica.charter),
         entropy,
         clock_ms,
         wake.now,
@@ -108,7 +142,7 @@ def open_exchange(
     base.stack.callback(exchange.stop)
     base.stack.callback(ways.close)
     exchange.start()
-    return exchange
+    return Neighbours(base, ways, exchange)
 
 
 def look_around(base: Base) -> None:
@@ -116,11 +150,9 @@ def look_around(base: Base) -> None:
 
     A coordinator that was left and comes back must not go on with what was given up.
     """
-    me, terms = base.config.text.party, base.replica.charter.succession
-    if terms is None:
+    if not has_successors(base.replica):
         return
-    others = [node for node in terms.nodes if node.coordinator != me]
-    ways = Coordinators(base.config, base.tls, others)
+    ways = Coordinators(base.config, base.tls, _others(base))
     try:
         cross(base.replica, ways.places, ways.claims())
     finally:
@@ -135,12 +167,11 @@ class GoingOn:
     base: Base
     board: BoardFolder
     exchange: Exchange
-    terms: SuccessionTerms
     has_begun: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         copies, party = self.board.whole_copies, self.base.config.text.party
-        self._successor = Successor(party, self.base.replica, copies, self.terms)
+        self._successor = Successor(party, self.base.replica, copies)
 
     def look(self) -> None:
         """Begins the view that is due, if there is one. Raises as ``begin`` does."""
@@ -161,53 +192,43 @@ def run_standby(
     and it is to be run as the writer. Raises FermataError if it must stop.
     """
     config, replica, telemetry = base.config, base.replica, base.telemetry
-    terms = replica.charter.succession
-    if terms is None:
+    if not has_coordinators(config, replica):
         raise ConfigError("CONFIG", f"{config.file}: the charter must have a [succession] table")
     parts = sealed_parts_of(replica)
     board = open_board(base, wake, parts)
     authority = authority_of(config, listen.authority, telemetry)
+
+    def board_now() -> BoardFolder | None:
+        # By an amended charter that is not in force yet it reads the log, and is no successor.
+        return board if has_successors(replica) else None
+
     server = make_server(
         base,
         listen,
         authority,
         lambda caller: MirrorLog(replica, caller.role, leader_of(replica)),
-        lambda guard: [board_handler(board, guard)],
+        lambda guard: [board_handler(board_now, guard)],
     )
     write_addresses(base, start_servers(base, listen, server, authority))
-    exchange = open_exchange(base, wake, terms, board)
+    neighbours = open_neighbours(base, wake, board)
 
     def not_read(reason: str) -> None:
         telemetry.event("leader_not_read", reason=reason)
 
     mirror = Mirror(replica, not_read, parts)
-    going_on = GoingOn(base, board, exchange, terms)
+    step = _StandbyStep(base, server, neighbours, mirror, GoingOn(base, board, neighbours.exchange))
     issue = self_issue(authority, base.tls)
     certificate = OwnCertificate(config, base.tls, issue, telemetry, clock_ms, entropy)
-    high_water = HighWater(config.data, replica)
-    led: list[int] = []
 
-    def step() -> int:
-        leading = leader_of(replica)
-        logs = {place.coordinator: place.log for place in exchange.places}
-        others = [log for name, log in logs.items() if name != leading]
-        came = cross(replica, exchange.places, exchange.claims())
-        if leader_of(replica) == config.text.party:
-            led.append(replica.state.view)
-            return came
-        came += mirror.step(logs[leading], others)
-        if came:
-            server.notify(replica.tree.size, replica.witnessed.size)
-            high_water.keep()
-        certificate.look()
-        going_on.look()
-        if going_on.has_begun:
-            high_water.keep()
+    def turn() -> int:
+        came = step()
+        if not step.is_over:
+            certificate.look()
         return came
 
     def woken() -> None:
         leading = leader_of(replica)
-        for place in exchange.places:
+        for place in neighbours.exchange.places:
             if place.coordinator == leading:
                 for _ in place.log.watch():
                     wake.now()
@@ -215,4 +236,49 @@ def run_standby(
     follow(woken, wake, entropy)
     telemetry.event("started", entries=replica.state.size)
     telemetry.event("standby", party=leader_of(replica))
-    run_loop(step, wake, telemetry, entropy, done=lambda: bool(led) or going_on.has_begun or done())
+    run_loop(turn, wake, telemetry, entropy, done=lambda: step.is_over or done())
+
+
+@dataclass(eq=False)
+class _StandbyStep:
+    """One turn of a standby. ``is_over``: it is to be run again, as the writer, or among other
+    coordinators than those of its configured charter."""
+
+    base: Base
+    server: LogServer
+    neighbours: Neighbours
+    mirror: Mirror
+    going_on: GoingOn
+    is_over: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        base = self.base
+        self._high_water = HighWater(base.config.data, base.replica)
+        self._pinning = Pinning(base.config, base.tls, base.replica)
+
+    def __call__(self) -> int:
+        """Reads what is new, and begins the view that is due; returns how much came.
+
+        Raises as ``GoingOn.look`` does.
+        """
+        replica, exchange = self.base.replica, self.neighbours.exchange
+        self._pinning.look()
+        self.is_over = not self.neighbours.look()
+        if self.is_over:
+            return 0
+        leading = leader_of(replica)
+        logs = {place.coordinator: place.log for place in exchange.places}
+        others = [log for name, log in logs.items() if name != leading]
+        came = cross(replica, exchange.places, exchange.claims())
+        if leader_of(replica) == self.base.config.text.party:
+            self.is_over = True
+            return came
+        came += self.mirror.step(logs[leading], others)
+        if came:
+            self.server.notify(replica.tree.size, replica.witnessed.size)
+            self._high_water.keep()
+        self.going_on.look()
+        if self.going_on.has_begun:
+            self._high_water.keep()
+            self.is_over = True
+        return came

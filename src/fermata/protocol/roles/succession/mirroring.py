@@ -17,6 +17,19 @@ from fermata.protocol.standing.dropping import Dropper
 from fermata.protocol.wire.ports import Log
 
 
+def learn_from(replica: Replica, others: Sequence[Log]) -> int:
+    """Takes what the copies of others have beyond a replica while the leader does not answer;
+    returns how many entries came. A copy that cannot be read, or does not hold, counts for nothing
+    (silence.md, SI3). Raises StorageError.
+    """
+    before = replica.tree.size
+    for other in others:
+        with suppress(TransportError, VerificationError, IdentityError):
+            news = other.news(0, 0)
+            replica.learn(news.checkpoint, news.witnesses, other)
+    return replica.tree.size - before
+
+
 @dataclass(eq=False)
 class Mirror:
     """Keeps a standby's replica up to what the leader, or any other coordinator, shows.
@@ -49,10 +62,7 @@ class Mirror:
             if error.reason != self._last_reason:
                 self._last_reason = error.reason
                 self.tell(error.reason)
-            for other in others:
-                with suppress(TransportError, VerificationError, IdentityError):
-                    news = other.news(0, 0)
-                    self.replica.learn(news.checkpoint, news.witnesses, other)
+            learn_from(self.replica, others)
         came = self.replica.tree.size - before
         self.sealed.look()
         came += self.sealed.fetch([leader, *others])

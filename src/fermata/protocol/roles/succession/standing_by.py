@@ -8,7 +8,6 @@ from fermata.crypto.signing import SigningKey
 from fermata.log.checkpoint import Checkpoint
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.charter.roster import SuccessionTerms
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.succession.taking_over import take_over
@@ -52,7 +51,6 @@ class Successor:
     me: str
     replica: Replica
     handed: Callable[[], Sequence[HandedIn]]
-    terms: SuccessionTerms
     _since: dict[int, int] = field(default_factory=dict, init=False)
 
     def look(self, heard: Heard, now_ms: int) -> TakeOver | None:
@@ -61,6 +59,10 @@ class Successor:
         ``heard``: what its own board and those of the others say.
         """
         replica = self.replica
+        # Of the charter in force: an amendment may change how long it waits (SU25.5).
+        terms = replica.charter.succession
+        if terms is None:
+            return None
         views, log_view = Views.of(replica.charter, replica.charters[0].charter.sha256), self._view
         quorum = views.charter.endorsement_quorum
         counted_from = view_at(replica.state.handovers, replica.witnessed.size)
@@ -71,7 +73,7 @@ class Successor:
                 continue
             since_ms = self._since.setdefault(view, now_ms)
             made = best_take_over(views, view, leaves, self._copies(), heard.certificates)
-            wait_ms = self.terms.succession_ms
+            wait_ms = terms.succession_ms
             if made is not None and is_due(made, counted_from, since_ms, now_ms, wait_ms):
                 return made
         return None
