@@ -132,7 +132,7 @@ def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) ->
         rounds=Records(round_records(state)),
         results=Results(r for round_ in state.rounds for r in result_records(state, round_)),
         rules=Records(r for round_ in state.rounds for r in rule_records(state, round_.number)),
-        pause=pause_record(state),
+        pause=pause_record(state, is_judged=True),
         drills=Records(drill_records(state)),
         accounts=account_records(state),
         succession=succession_record(state, {}),

@@ -7,6 +7,7 @@ from fermata.dashboard.pages import render
 from harness.chains import COORDINATOR
 from harness.dashboard import paused_source
 from harness.handed_over import LEAVERS, begun, handed_over
+from harness.pauses import copy_of, lifted_run
 
 
 def index(chain=None, left=None, is_live=True):
@@ -42,3 +43,13 @@ def test_handovers_and_leaves_are_shown():
     assert f">{', '.join(LEAVERS)}</td>" in page
     assert "left for view 2, which successor-2 would lead: auditor-4; 3 Leaves are needed" in page
     assert "No auditor is known to have left." not in page
+
+
+def test_su2_1_the_overview_says_of_a_lift_whether_it_is_settled():
+    waits = "The pause is lifted, and this is not settled yet: labs hold"
+    run = lifted_run(successors=1)
+    unsettled = copy_of(run, size=run.state.pause.changes[-1].entry + 1)
+    assert waits in index(unsettled)
+    # What a bundle shows is settled: its verifier has left out what is not.
+    assert waits not in index(unsettled, is_live=False)
+    assert waits not in index(run)

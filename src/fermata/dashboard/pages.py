@@ -163,7 +163,7 @@ def _index(now: Snapshot) -> Mapping[str, Any]:
     judged = newest_judged(state)
     closed = next((round_record(state, r) for r in reversed(state.rounds) if r.close), None)
     return {
-        "pause": pause_record(state) if charter.pause else None,
+        "pause": pause_record(state, not now.is_live) if charter.pause else None,
         "overdue": overdue_records(state, now.now_ms),
         "rules": _rules(charter, rule_records(state, judged)),
         "judged": state.round(judged),

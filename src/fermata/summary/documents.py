@@ -77,7 +77,8 @@ def pause_document(pause: PauseRecord, rules: tuple[RuleRecord, ...]) -> dict[st
     """The pause, and what the rules said as of the newest round that they judged, as JSON."""
     return {
         "phase": pause.phase,
-        "holding": pause.is_holding,
+        "holding": pause.do_labs_hold,
+        "settled": pause.is_settled,
         "since": utc_text(pause.since.time_ms) if pause.since else None,
         **document(
             pause,

@@ -194,6 +194,10 @@ def culprits_text(culprits: Iterable[str]) -> str:
     return f"wrong openings by {', '.join(culprits)}"
 
 
+#: Of the end of a pause (succession.md, SU2.1).
+NOT_SETTLED = "not settled yet"
+
+
 def phase_words(phase: PausePhase) -> str:
     """A phase of the pause, and what labs do in it, as a sentence."""
     return _PHASES[phase]
@@ -221,7 +225,8 @@ def pause_lines(pause: PauseRecord, rules: Iterable[RuleRecord]) -> list[str]:
     head += f" since {utc_text(pause.since.time_ms)}" if pause.since else ""
     if pause.phase == machine.LIFTING:
         head += f", {pause.calm_rounds} of {pause.lift_rounds} calm rounds"
-    lines = [head + (", labs hold" if pause.is_holding else ", labs may go on")]
+    head += "" if pause.is_settled else f", {NOT_SETTLED}"
+    lines = [head + (", labs hold" if pause.do_labs_hold else ", labs may go on")]
     lines += [f"  {rule_line(rule)}" for rule in rules]
     if pause.missing:
         due = time_text(pause.acknowledge_by_ms)

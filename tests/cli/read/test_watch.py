@@ -19,7 +19,7 @@ from fermata.node.run.participant import run_participant
 from fermata.protocol.charter.periods import utc_text
 from harness.governed import Growing, governed_chain
 from harness.nodes import AUDITORS, COORDINATOR, LABS, WAIT_S, fermata, lay_out, until
-from harness.pauses import copy_of, late_run, pause_run
+from harness.pauses import copy_of, late_run, lifted_run, pause_run
 
 #: Round 1 of the tests' labs adds up to 1.875, round 2 to 1.5.
 PAUSE = """
@@ -103,6 +103,49 @@ def test_every_change_is_shown_as_it_comes_and_once(run, clock, capsys):
     ]
     watcher.look(Wake())
     assert lines(capsys) == []
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_su2_1_the_end_of_a_pause_is_shown_as_not_settled_until_it_is(clock, capsys, as_json):
+    run = lifted_run(successors=1)
+    lift = run.state.pause.changes[-1]
+    replica = copy_of(run, size=lift.entry + 1)
+    assert replica.trusted().pause.phase == "running"
+    watcher = Watcher(replica, run.log_of("lab-1"), as_json)
+    watcher.tell_state()
+    (first, *_) = lines(capsys)
+    if as_json:
+        told = json.loads(first)
+        assert (told["phase"], told["holding"], told["settled"]) == ("running", True, False)
+    else:
+        assert first.endswith(", not settled yet, labs hold")
+    report = health(replica.trusted(), 0, 0)
+    assert not report.pause.is_settled
+    assert "not settled yet, labs hold" in health_text(report)
+    watcher.look(Wake())
+    (second,) = lines(capsys)
+    if as_json:
+        assert json.loads(second) == {"event": "settled", "entry": lift.entry}
+    else:
+        assert second == f"the end of the pause in entry {lift.entry} is settled: labs may go on"
+    watcher.look(Wake())
+    assert lines(capsys) == []
+    pause = health_document(health(replica.trusted(), 0, 0))["pause"]
+    assert (pause["phase"], pause["holding"], pause["settled"]) == ("running", False, True)
+
+
+def test_su2_1_a_watch_says_that_the_end_which_it_has_just_shown_is_not_settled(clock, capsys):
+    run = lifted_run(successors=1)
+    *_, before, lift = run.state.pause.changes
+    away = run.log_of("lab-1")
+    away.checkpoint = unreachable
+    watcher = Watcher(copy_of(run, size=lift.entry), away, False)
+    # Its copy has grown by the one entry.
+    watcher._replica = copy_of(run, size=lift.entry + 1)
+    watcher.look(Wake())
+    change, told = lines(capsys)
+    assert f"{before.after} -> running" in change
+    assert told == f"the end of the pause in entry {lift.entry} is not settled yet: labs hold"
 
 
 def test_json_is_one_object_a_line(run, clock, capsys):

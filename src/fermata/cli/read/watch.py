@@ -20,6 +20,7 @@ from fermata.node.run.parts import clock_ms, tls_files
 from fermata.node.run.succession.reading import open_reading
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import State
 from fermata.protocol.wire.ports import Log
 from fermata.summary.documents import change_document, overdue_document, pause_document
 from fermata.summary.governance_documents import committee_document, event_document
@@ -27,7 +28,8 @@ from fermata.summary.motion_words import committee_lines, event_lines
 from fermata.summary.records.governance import governance_record
 from fermata.summary.records.governance_events import governance_events
 from fermata.summary.records.pause import change_record, newest_judged, pause_record, rule_records
-from fermata.summary.words import change_line, overdue_line, pause_lines
+from fermata.summary.words import NOT_SETTLED, change_line, overdue_line, pause_lines
+from fermata.types import PausePhase
 
 
 @click.command()
@@ -72,6 +74,7 @@ class Watcher:
         self._log = log
         self._as_json = as_json
         self._printed = len(replica.trusted().pause.changes)
+        self._waits = not pause_record(replica.trusted()).is_settled
         self._known = {event.key for event in governance_events(replica.trusted())}
         self.is_away = False
         self._alarm = Alarm(replica, clock_ms, self._tell_late, self._tell_over)
@@ -106,12 +109,25 @@ class Watcher:
             change = change_record(state, index)
             self._print("change", change_document(change), change_line(change))
         self._printed = len(state.pause.changes)
+        self._tell_settled(state)
         for event in governance_events(state, self._known):
             self._known.add(event.key)
             self._print(
                 event.step, event_document(event), "\n".join(plain_lines(event_lines(event)))
             )
         self._alarm.look()
+
+    def _tell_settled(self, state: State) -> None:
+        """Says once of a pause that has ended that no Handover takes it back any more (SU2.1)."""
+        waited, self._waits = self._waits, not pause_record(state).is_settled
+        changes = state.pause.changes
+        if waited and not self._waits and changes[-1].after == PausePhase.RUNNING:
+            entry = changes[-1].entry
+            text = f"the end of the pause in entry {entry} is settled: labs may go on"
+            self._print("settled", {"entry": entry}, text)
+        elif self._waits and not waited:
+            text = f"the end of the pause in entry {changes[-1].entry} is {NOT_SETTLED}: labs hold"
+            self._print("not_settled", {"entry": changes[-1].entry}, text)
 
     def _tell_late(self, late: Overdue) -> None:
         self._print("overdue", overdue_document(late), f"! overdue: {overdue_line(late)}")

@@ -86,7 +86,7 @@ def lab_page(now: Snapshot, lab: str) -> LabPage | None:
     if lab not in lab_ids(state):
         return None
     records = round_records(state)
-    pause = pause_record(state) if now.charter.pause else None
+    pause = pause_record(state, not now.is_live) if now.charter.pause else None
     nodes = {node.party: (node, troubles) for node, troubles in troubled_nodes(now)}
     node, troubles = nodes.get(lab, (None, []))
     charters = [v.charter for v in state.charters if lab in v.charter.parties]

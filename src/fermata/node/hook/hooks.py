@@ -16,7 +16,7 @@ from fermata.node.hook.notice import idempotency_key, notice_of, seal_notice
 from fermata.node.hook.silence_book import SilenceBook
 from fermata.node.observe.telemetry import Telemetry
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.heartbeats import settled_size
+from fermata.protocol.state.heartbeats import is_settled
 from fermata.protocol.state.pause import Change
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.witnessed_head import WitnessedHead, witnessed_head
@@ -131,10 +131,10 @@ class Hook:
 
         A hold that came later makes it no leave any more, so that both are told then.
         """
-        charter = self.replica.charter
-        if change.after != PausePhase.RUNNING or charter.succession is None:
+        replica = self.replica
+        if change.after != PausePhase.RUNNING:
             return True
-        return change.entry < settled_size(charter, self.replica.state.heartbeats)
+        return is_settled(replica.charter, replica.state.heartbeats, change.entry)
 
     def _waits(self, change: Change) -> bool:
         """Whether the lab holds in silence since before this change.

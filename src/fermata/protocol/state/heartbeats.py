@@ -46,3 +46,11 @@ def settled_size(charter: Charter, heartbeats: Mapping[str, HeartbeatSeen]) -> i
     sizes = (heartbeats[a].seen + 1 for a in charter.auditors if a in heartbeats)
     falling, quorum = sorted(sizes, reverse=True), charter.endorsement_quorum
     return falling[quorum - 1] if len(falling) >= quorum else 0
+
+
+def is_settled(charter: Charter, heartbeats: Mapping[str, HeartbeatSeen], entry: int) -> bool:
+    """SU2: whether no Handover takes an entry back any more; without successors none ever does.
+
+    ``heartbeats``: the newest of each node.
+    """
+    return charter.succession is None or entry < settled_size(charter, heartbeats)

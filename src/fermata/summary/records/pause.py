@@ -7,6 +7,7 @@ from fermata.protocol.roles.overdue import Overdue, overdue
 from fermata.protocol.standing.left_out import still_left_out
 from fermata.protocol.standing.sweep import waits_for
 from fermata.protocol.state import pause as machine
+from fermata.protocol.state.heartbeats import is_settled
 from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.state.pause import ASKING, RUNNING, Change
 from fermata.protocol.state.state import State, labs_in_force
@@ -75,6 +76,9 @@ class PauseBrief:
 class PauseRecord(PauseBrief):
     """The pause at the end of the log. ``changes`` has all of its changes, oldest first.
 
+    ``is_settled`` is False of a pause that has ended by an entry which a Handover may still take
+    back (docs/spec/succession.md, SU2.1): the labs' hooks hold until it is settled.
+
     ``since`` is the change that began the present phase, ``asked`` the last one that asks labs to
     acknowledge, and ``trigger`` the one that began the present pause; each may be None.
     ``acknowledged`` of ``labs`` have acknowledged, ``needed`` complete the pause, and ``late`` did
@@ -96,6 +100,12 @@ class PauseRecord(PauseBrief):
     lift_rule: str
     waits_for: tuple[str, ...]
     left_out: tuple[str, ...]
+    is_settled: bool
+
+    @property
+    def do_labs_hold(self) -> bool:
+        """Whether labs have no leave to go on: by the phase, or since its end is not settled."""
+        return self.is_holding or not self.is_settled
 
 
 def rule_records(state: State, number: int) -> tuple[RuleRecord, ...]:
@@ -159,8 +169,11 @@ def pause_brief(state: State) -> PauseBrief:
     )
 
 
-def pause_record(state: State) -> PauseRecord:
-    """The pause as of the end of the log."""
+def pause_record(state: State, is_judged: bool = False) -> PauseRecord:
+    """The pause as of the end of the log.
+
+    ``is_judged``: these are the entries that a verifier judges, all of which are settled (SU2.2).
+    """
     pause, labs = state.pause, labs_in_force(state)
     terms = state.pause_terms
     brief = pause_brief(state)
@@ -184,7 +197,19 @@ def pause_record(state: State) -> PauseRecord:
         left_out=tuple(sorted(still_left_out(state.rounds, pause, state.size)))
         if brief.is_holding
         else (),
+        is_settled=is_judged or _is_settled(state),
     )
+
+
+def _is_settled(state: State) -> bool:
+    """Whether no Handover takes back that the pause has ended, by the heartbeats in these entries.
+
+    Of an earlier end that a later pause has followed nobody asks any more.
+    """
+    changes, charter = state.pause.changes, state.charter
+    if not changes or charter is None or changes[-1].after != RUNNING:
+        return True
+    return is_settled(charter, state.heartbeats, changes[-1].entry)
 
 
 def overdue_records(state: State, now_ms: int) -> tuple[Overdue, ...]:
