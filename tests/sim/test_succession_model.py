@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from fermata.protocol.charter.parse import Charter
+from fermata.sim.model.succession import epochs
 from fermata.sim.model.succession.committee import Committee, committees
 from fermata.sim.model.succession.history import RULES, Rules
 from fermata.sim.model.succession.leaving import (
@@ -110,9 +111,46 @@ def test_the_command_tells_every_committee(capsys: pytest.CaptureFixture[str]) -
     told = capsys.readouterr().out
     assert "4 auditors, threshold 2, 1 liars: 304 histories" in told
     assert told.count(", 0 violations") == len(tuple(committees(4)))
+    assert "211 changes of the auditors, 0 after which two logs go on\n" in told
 
 
 def test_the_quorum_of_the_model_is_that_of_the_charter() -> None:
     charters = [SimpleNamespace(auditors=range(c.auditors), threshold=c.threshold) for c in ALL]
     quorums = [Charter.endorsement_quorum.fget(charter) for charter in charters]  # type: ignore[attr-defined]
     assert quorums == [c.quorum for c in ALL]
+
+
+CHANGES = tuple(epochs.changes(4))
+#: Four auditors of whom any two open, and one that takes the place of another.
+USUAL = epochs.Change(Committee(4, 2, 1), Committee(4, 2, 1), 3, 1)
+
+
+def test_after_every_change_of_auditors_one_log_goes_on() -> None:
+    assert USUAL in CHANGES
+    assert {c.shared for c in CHANGES} == {0, 1, 2, 3, 4}
+    assert [what for change in CHANGES if (what := epochs.broken(change))] == []
+    assert epochs.broken(epochs.Change(Committee(5, 3, 2), Committee(5, 3, 2), 3, 1)) == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "what"),
+    [
+        ("names_its_copy", "the old auditors witness one log, and the new ones another"),
+        ("asks_a_quorum", "the old auditors witness one log, and the new ones another"),
+        ("is_silent", "the old auditors witness one log, and the new ones another"),
+        ("waits_for_its_own", "the new auditors witness two logs"),
+    ],
+)
+def test_no_rule_of_a_change_may_be_left_out(rule: str, what: str) -> None:
+    without = replace(epochs.RULES, **{rule: False})
+    assert epochs.broken(USUAL, without).startswith(what)
+    # Auditors of both committees may help; where there are none, nothing else does.
+    others = [c for c in CHANGES if c.old == USUAL.old and c.new.liars and not c.shared]
+    assert len(others) == 6
+    assert all(epochs.broken(change, without) for change in others)
+
+
+@pytest.mark.parametrize("side", ["old", "new"])
+def test_as_many_liars_as_two_quorums_share_break_a_change(side: str) -> None:
+    many = replace(USUAL.old, liars=2)
+    assert epochs.broken(replace(USUAL, **{side: many}))

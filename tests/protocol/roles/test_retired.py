@@ -7,11 +7,13 @@ import pytest
 from fermata.crypto.threshold.key_record import DELTA
 from fermata.errors import InvalidProof, Refusal, StorageError
 from fermata.memory_store import MemoryStore
+from fermata.protocol.fold.heartbeats import next_count
+from fermata.protocol.fold.references import bind, next_leaf
 from fermata.protocol.roles.auditor import RETIRED, Retired
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.state.state import KeyedState
 from fermata.wire.v1 import statement_pb2
-from harness.chains import Chain, Run, make_deployment
+from harness.chains import Chain, Run, beat_into, make_deployment
 from harness.epochs import Shares, next_statement, retired, sealed_record
 
 ALL = ("auditor-1", "auditor-2", "auditor-3")
@@ -172,3 +174,36 @@ def test_a_damaged_word_stops_the_node(run: Run) -> None:
     with pytest.raises(StorageError) as caught:
         run.restart("auditor-1")
     assert caught.value.reason == "DATA_LOSS"
+
+
+def test_su27_1_a_record_is_of_no_use_in_a_log_without_what_its_auditors_have_cosigned() -> None:
+    """Whether they know that it is witnessed or not: nobody may show them its cosignatures."""
+    run = Run(make_deployment(labs=4, first="2035Q4"), lambda lab, period: Measurement({}))
+    run.until_quiet()
+    before = run.leaves()
+    statement, _ = record(run)
+    # Every auditor cosigns one entry more, and has not seen yet that the others have.
+    beat_into(run.deployment, run.ledger, "auditor-1", run.now_ms + 200 * 86_400_000)
+    run.now_ms += 1000
+    size = run.ledger.size()
+    for auditor in ALL:
+        run.drivers[auditor].replica.pull(run.log_of(auditor), run.drivers[auditor]._cosign)
+    cosigned = run.stores["oversight"].newest_cosignatures()
+    assert {cosigned[auditor][0] for auditor in ALL} == {size}
+    assert all(run.drivers[auditor].replica.witnessed.size < size for auditor in ALL[:2])
+    envelope = give_up(run, statement)
+    # The coordinator shows the new auditors another log, from before that entry on.
+    fork = Chain(run.deployment)
+    for leaf in before:
+        fork.put_leaf(leaf)
+    beat = statement_pb2.Heartbeat(
+        count=next_count(fork.state, "auditor-2"), time_ms=run.now_ms + 200 * 86_400_000
+    )
+    said = run.deployment.statement("auditor-2", heartbeat=beat)
+    bind(fork.tree, said)
+    assert fork.put_leaf(next_leaf(fork.tree, run.deployment.seal(said))).accepted
+    verdict = fork.put_leaf(next_leaf(fork.tree, envelope))
+    assert (verdict.accepted, verdict.reason) == (False, "SPLIT_VIEW")
+    run.ledger.append(envelope)
+    assert isinstance(run.state, KeyedState)
+    assert run.state.key.record.epoch == 2

@@ -314,12 +314,16 @@ class Retired:
 
     What it signed is durable before anyone gets it. From then on it says nothing in a log that does
     not hold the record for which it gave the epoch up, also after a crash: else a coordinator could
-    go on with the auditors before in one log, and with those after in another.
+    go on with the auditors before in one log, and with those after in another. ``may_speak``: not
+    while it has left the view, or its copy may lack what it has cosigned.
     """
 
-    def __init__(self, me: str, replica: Replica) -> None:
+    def __init__(
+        self, me: str, replica: Replica, may_speak: Callable[[], bool] = lambda: True
+    ) -> None:
         self._me = me
         self._replica = replica
+        self._may_speak = may_speak
         self._kept = self._read()
 
     def _read(self) -> Retirement | None:
@@ -344,8 +348,9 @@ class Retired:
         """Gives the epoch in force up for a record that the log would accept; says so for good.
 
         ``statement`` holds the record, whose retires count for nothing here. The same record gets
-        the same answer again. Raises Refusal RETIRED, NOT_ON_ROSTER, SEEN_BEFORE, what
-        ``check_next_record`` raises, and StorageError.
+        the same answer again, as long as the log has what it says to have seen. Raises Refusal
+        RETIRED, VIEW, NOT_ON_ROSTER, SEEN_BEFORE, what ``check_next_record`` raises, and
+        StorageError.
         """
         digest = record_digest(statement)
         state = self._replica.state
@@ -357,21 +362,36 @@ class Retired:
                     f"key record: {self._me} has given the epoch up for another record, and waits"
                     " for that one in the log",
                 )
-            return sign(self._kept, key)
+            # SU27.3: in a log that has lost the entry its words count for nothing.
+            if self._has_seen(self._kept):
+                return sign(self._kept, key)
+        # SU27.2: it could have cosigned more than its copy has, or says nothing in this view.
+        if not self._may_speak():
+            raise Refusal(
+                "VIEW",
+                f"key record: {self._me} has left the view of its log, or its copy lacks what it"
+                " has cosigned; ask again once it goes on",
+            )
         keyed = state.keyed()
         # K31.2: who holds no share of the epoch has nothing to give up.
         if self._me not in keyed.key.auditors:
             raise Refusal("NOT_ON_ROSTER", f"key record: {self._me} has no share of the epoch")
         # K31.3: a record that the log would refuse would leave this auditor silent for ever.
         check_next_record(keyed, statement, EntryIndex(keyed.size), has_retires=False)
-        seen = self._replica.witnessed.size - 1
         # K31.4: what comes after an entry that nobody else was shown could be lost with it.
-        if seen < statement.key_record.after.index:
+        if self._replica.witnessed.size <= statement.key_record.after.index:
             raise Refusal(
                 "SEEN_BEFORE", "key record: the entry that it comes after must be witnessed first"
             )
-        said = retirement(keyed.charter, keyed.key, self._me, digest, at(self._replica.tree, seen))
+        # SU27.1: its copy has all that it has cosigned, witnessed or not.
+        tree = self._replica.tree
+        seen = at(tree, EntryIndex(tree.size - 1))
+        said = retirement(keyed.charter, keyed.key, self._me, digest, seen)
         # K31.5: durable before anybody has it.
         self._replica.store.put_value(RETIRED, encode(said))
         self._kept = said
         return sign(said, key)
+
+    def _has_seen(self, said: Retirement) -> bool:
+        tree, seen = self._replica.tree, said.seen
+        return seen.index < tree.size and tree.leaf(seen.index) == seen.leaf_hash

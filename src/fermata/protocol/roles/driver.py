@@ -106,7 +106,7 @@ class Driver:
         #: Of an auditor: what others could not log.
         self.pleas = Pleas(self.me, replica, log, outside)
         #: Of an auditor: what it has given up.
-        self.retired = auditor.Retired(self.me, replica)
+        self.retired = auditor.Retired(self.me, replica, self._may_speak)
         #: Of an auditor: which coordinators it has left. Everybody else goes where a quorum goes.
         self.leaver = self._make_leaver()
         #: What a node does about a broken word before it waits for another coordinator.
@@ -189,6 +189,12 @@ class Driver:
         if self.role != Role.AUDITOR:
             return None
         return Leaver(self.me, self._signer.key, self.replica, self._outside)
+
+    def _may_speak(self) -> bool:
+        """Whether it may give an epoch up: it has not left, and has all that it has cosigned."""
+        leaver = self.leaver
+        is_back = leaver is not None and leaver.holds_back()
+        return leaver is None or not (is_back or not leaver.may_cosign(self.replica.tree.size))
 
     def _step_leaver(self) -> int:
         return 0 if self.leaver is None else self.leaver.step()

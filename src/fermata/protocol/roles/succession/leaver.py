@@ -12,8 +12,10 @@ from fermata.crypto.signing import SigningKey
 from fermata.errors import IdentityError, StorageError, VerificationError
 from fermata.log.checkpoint import signed_alone
 from fermata.log.merkle import Tree
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.succession.crossing import Offer
+from fermata.protocol.roles.witness import charter_of_head
 from fermata.protocol.succession.board import (
     LEAVES_KEPT,
     HeadSeen,
@@ -22,7 +24,7 @@ from fermata.protocol.succession.board import (
     open_cosigned_head,
     open_words,
 )
-from fermata.protocol.succession.certificate import make_certificate
+from fermata.protocol.succession.certificate import check_certificate, make_certificate
 from fermata.protocol.succession.following import Answer, Wanted, answer_to, wanted_by
 from fermata.protocol.succession.handover import HandedOver
 from fermata.protocol.succession.leave import seal_leave
@@ -61,6 +63,8 @@ class Leaver:
         #: SU11.1: while its node asks the boards, after a start, what it has said before.
         self.is_asking = False
         self._recalled: HeadSeen | None = None
+        #: A kept certificate, the charter by which it was looked at, and whether it holds.
+        self._checked: tuple[bytes, bytes, bool] = (b"", b"", False)
         replica.follows = self.follows
 
     @property
@@ -112,6 +116,7 @@ class Leaver:
         """
         said = BoardWords()
         said.CopyFrom(self._said)
+        said.ClearField("certificate")
         certificate = self._certificate()
         if certificate is not None:
             said.certificate.CopyFrom(certificate)
@@ -139,7 +144,8 @@ class Leaver:
         lines = [*self._replica.witnesses, *(h.witness for h in heads if h.view == view)]
         own = make_certificate(self.views, view, self._replica.tree, lines)
         kept = self._said.certificate if self._said.HasField("certificate") else None
-        made = [c for c in (own, kept) if c is not None]
+        # SU27.5: that of auditors before holds no more, and whoever shows it is refused (SU5.9).
+        made = [c for c in (own, kept) if c is not None and (c is own or self._still_holds(c))]
         return max(made, key=lambda c: (c.view, c.size), default=None)
 
     def hear(self, said: Iterable[BoardWords], got: Iterable[Wanted] = ()) -> None:
@@ -278,8 +284,9 @@ class Leaver:
         words = BoardWords(party=self._me, leaves=kept)
         if self._said.HasField("head"):
             words.head.CopyFrom(self._said.head)
-        if said.HasField("certificate"):
-            words.certificate.CopyFrom(said.certificate)
+        if said.HasField("certificate") or self._said.HasField("certificate"):
+            newest = said if said.HasField("certificate") else self._said
+            words.certificate.CopyFrom(newest.certificate)
         # The Leave comes first: a time that is missing only makes the next one come early.
         self._store.put_value(LEAVES, encode(words))
         self._store.put_value(LEFT_AT, str(now_ms).encode())
@@ -293,7 +300,12 @@ class Leaver:
         certificates = [w.certificate for w in self._heard.values() if w.certificate is not None]
         own = self._certificate()
         certificates += [own] if own is not None else []
+        # What auditors before have witnessed must not be lost either, though none takes it (SU7.3).
+        certificates += [self._said.certificate] if self._said.HasField("certificate") else []
         self.wanted = ()
+        # SU27.4: the auditors before say nothing of what those after have cosigned.
+        if self._is_of_others_before(offer):
+            return False
         for handed in offer.handovers:
             first_ms, has_refused = self._first_read(offer.tree.leaf(handed.start).hex(), handed)
             waited_ms = self._outside.clock_ms() - first_ms
@@ -311,6 +323,36 @@ class Leaver:
             self._said.certificate.CopyFrom(own)
             self._store.put_value(LEAVES, encode(self._said))
         return True
+
+    def _is_of_others_before(self, offer: Offer) -> bool:
+        """Whether the last Handover is by auditors before those whose head this one has cosigned.
+
+        What was witnessed in a view with the record of a next epoch the Leaves of the auditors
+        before cannot show; those after it leave for the next view, and show it themselves.
+        """
+        state, handed = self._replica.state, offer.handovers[-1]
+        # Nor does it stop who has read no charter yet, or is no auditor any more.
+        if not state.charters or self._me not in self._replica.charter.auditors:
+            return False
+        view, size = self._own_head()
+        is_here = view == state.view and size <= self._replica.tree.size
+        began = state.handovers[-1].start + 1 if state.handovers else 0
+        own_charter = charter_of_head(state.charters, max(began, size if is_here else 0))
+        theirs = [v.charter for v in offer.state.charters if v.entry < handed.start]
+        is_known = any(charter.sha256 == own_charter.sha256 for charter in theirs)
+        return not is_known and _committee(own_charter) != _committee(theirs[-1])
+
+    def _still_holds(self, kept: Certificate) -> bool:
+        """Whether a certificate that it has kept is one under the charter in force."""
+        looked_at = encode(kept), self.views.charter.sha256
+        if looked_at != self._checked[:2]:
+            try:
+                check_certificate(self.views, kept)
+                holds = True
+            except VerificationError:
+                holds = False
+            self._checked = (*looked_at, holds)
+        return self._checked[2]
 
     def _first_read(self, name: str, handed: HandedOver) -> tuple[int, bool]:
         """When it first read a Handover, by its own clock, and whether it refused it then.
@@ -336,6 +378,11 @@ class Leaver:
         )
         self._store.put_value(HANDOVERS, "".join(lines).encode())
         return rows[name]
+
+
+def _committee(charter: Charter) -> tuple[tuple[str, ...], int]:
+    """Who witnesses under a charter, and how many of them open."""
+    return charter.auditors, charter.threshold
 
 
 def _view_of(envelope: bytes) -> int:

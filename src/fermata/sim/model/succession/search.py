@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from fermata.sim.model.succession.committee import Committee, committees
+from fermata.sim.model.succession.epochs import broken, changes
 from fermata.sim.model.succession.history import (
     FORK,
     LOG,
@@ -21,6 +22,8 @@ from fermata.sim.model.succession.history import (
 from fermata.sim.model.succession.leaving import table
 
 VIOLATIONS_MAX = 20
+#: Auditors of each of two committees, of which one follows the other.
+CHANGED_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def main(arguments: list[str]) -> int:
     """Returns 0 if every promise holds in every history, else 1."""
     parser = argparse.ArgumentParser(
         prog="python -m fermata.sim.model.succession",
-        description="Counts through every history of a fork and a handover.",
+        description="Counts through every history of a fork, a handover and a change of auditors.",
     )
     parser.add_argument("--auditors", type=int, default=7, choices=range(1, 8), metavar="N")
     options = parser.parse_args(arguments)
@@ -111,6 +114,12 @@ def main(arguments: list[str]) -> int:
             f" {committee.liars} liars: {explored.histories} histories,"
             f" {explored.waits} where the wait decides, {len(explored.violations)} violations\n"
         )
+    of_five = list(changes(min(options.auditors, CHANGED_MAX)))
+    conflicts = [what for change in of_five if (what := broken(change))]
+    violations += conflicts
+    sys.stdout.write(
+        f"{len(of_five)} changes of the auditors, {len(conflicts)} after which two logs go on\n"
+    )
     for line in table(options.auditors):
         sys.stdout.write(f"{line}\n")
     for violation in violations:
