@@ -28,7 +28,7 @@ from harness.e2e.epochs import amend
 from harness.e2e.fleet import Fleet, check_sums, opened, run_cli, wait_for
 
 PROGRAM = Path(__file__).parents[1] / "harness" / "e2e" / "fast_calls.py"
-SUCCESSOR, LAB = "successor-1", "lab-1"
+SUCCESSOR, LAB, KILLED = "successor-1", "lab-1", "auditor-3"
 #: All of three endorse; the clock runs fast, and a round waits for its labs for minutes.
 AMENDED = Shape(
     "amended", 3, 2, labs=3, rounds=0, figures=400, window_s=20_000, heartbeat_s=120, members=3
@@ -147,6 +147,7 @@ def test_nodes_go_on_when_an_amendment_brings_moves_and_takes_away(
     stays = {party: fleet.processes[party].pid for party in (*made.auditors, LAB)}
     fleet.report(1, *made.labs[1:])
     check_sums(made, fleet.wait_opened(1))
+    before_all = fleet.address
     # An amendment brings a successor, which is started before it is in force.
     world = Amended(fleet)
     world.addresses[COORDINATOR] = fleet.address
@@ -194,6 +195,14 @@ def test_nodes_go_on_when_an_amendment_brings_moves_and_takes_away(
     )
     fleet.start(COORDINATOR, program=PROGRAM)
     fleet.moves(world.addresses[COORDINATOR])
+    check_round(fleet)
+    # One that is killed and started again, with the address of the beginning in its configuration,
+    # goes on as those that ran.
+    fleet.kill(KILLED)
+    address, fleet.address = fleet.address, before_all
+    fleet.start(KILLED, program=PROGRAM)
+    fleet.address = address
+    del stays[KILLED]
     check_round(fleet)
     with (
         log_at(fleet, fleet.address, world.authorities[COORDINATOR], theirs) as log,

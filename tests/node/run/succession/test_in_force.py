@@ -189,6 +189,11 @@ def test_whoever_called_an_old_connection_turns_no_new_one_away(two):
     assert place.log.address == "h:3"
     place.turn(place.board)
     assert place.log.address == "h:4"
+    # Two threads that both met the same silence turn once.
+    silent = place.log
+    for _ in range(2):
+        place.turn(silent)
+    assert place.log.address == "h:1"
 
 
 def test_a_place_that_was_closed_stays_so_when_it_moves(two):

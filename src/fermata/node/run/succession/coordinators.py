@@ -106,11 +106,11 @@ class Place:
         with self._lock:
             return self.boards[self._at]
 
-    def turn(self, board: GrpcLog | None = None) -> None:
-        """Goes on with the next address, since this one does not answer; not if ``board``, which
-        did not, is in use no more."""
+    def turn(self, failed: Log | None = None) -> None:
+        """Goes on with the next address, since this one does not answer; not if ``failed``, which
+        did not, is in use no more: another thread has turned away from it, or this place moved."""
         with self._lock:
-            if board is None or board is self.boards[self._at]:
+            if failed is None or failed in (self.logs[self._at], self.boards[self._at]):
                 self._at = (self._at + 1) % len(self.logs)
 
     def move(self, logs: Sequence[GrpcLog], boards: Sequence[GrpcLog]) -> None:
@@ -240,6 +240,11 @@ def heard_now(config: NodeConfig, tls: TlsFiles, views: Views) -> Heard:
 
 class LeaderLog(LogWrapper):
     """The log of the coordinator that this node follows; another one from ``follow`` on."""
+
+    @property
+    def followed(self) -> Log:
+        """The log that is called now."""
+        return self._log
 
     def follow(self, log: Log) -> None:
         """Goes on with another coordinator's log."""

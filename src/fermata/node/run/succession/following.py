@@ -136,7 +136,7 @@ class Following:
     def turn(self) -> None:
         """The leader does not answer: the next step goes to another of its addresses."""
         self._is_away = True
-        self.place.turn()
+        self.place.turn(self.log.followed)
         self.log.follow(self.place.log)
 
     def renew(self, csr: bytes) -> bytes:

@@ -81,7 +81,7 @@ class Reading:
             learn_from(
                 self.replica, [place.log for place in self.ways.places if place is not self.place]
             )
-            self.place.turn()
+            self.place.turn(self.log.followed)
         self.log.follow(self.place.log)
 
     def watch(self, wake: Wake) -> None:
