@@ -15,10 +15,12 @@ from fermata.node.run.succession.coordinators import (
     Pinning,
     Whereabouts,
     has_coordinators,
+    heard_now,
     whereabouts,
 )
 from fermata.node.run.succession.exchange import Exchange
 from fermata.protocol.charter.roster import CoordinatorNode
+from fermata.protocol.succession.views import Views
 from harness.deployments import make_deployment
 from harness.node.node_world import DEPLOYMENT, Authority, pem, world
 
@@ -168,6 +170,13 @@ def test_a_coordinator_whose_authority_cannot_be_read_is_called_nowhere(two):
         with pytest.raises(TransportError) as caught:
             connection.checkpoint()
         assert caught.value.reason == "CLOSED"
+
+
+def test_a_command_hears_the_others_where_an_authority_cannot_be_read():
+    nowhere = ["127.0.0.1:1"]
+    odd = charter(5, (nowhere, b"0" * 200), (nowhere, der(SECOND)))
+    heard = heard_now(config_of(odd), FIRST.party("lab", "ada"), Views.of(odd))
+    assert heard.leaves == {}
 
 
 def test_another_list_of_coordinators_is_not_gone_on_with(two):

@@ -231,7 +231,10 @@ def heard_now(config: NodeConfig, tls: TlsFiles, views: Views) -> Heard:
     terms = views.charter.succession
     if terms is None:
         return Heard()
-    ways = Coordinators(config, tls, whereabouts_by(terms.nodes))
+    # One whose authority cannot be read keeps nobody from hearing the others (SU25).
+    nodes = [node.coordinator for node in terms.nodes]
+    where = [Whereabouts(node, tuple(_ways(views.charter, node))) for node in nodes]
+    ways = Coordinators(config, tls, where)
     try:
         return hear(views, (said.words for said in ways.boards().values()))
     finally:
