@@ -176,7 +176,7 @@ def test_a_damaged_word_stops_the_node(run: Run) -> None:
     assert caught.value.reason == "DATA_LOSS"
 
 
-def test_su27_1_a_record_is_of_no_use_in_a_log_without_what_its_auditors_have_cosigned() -> None:
+def test_su27_3_a_record_is_of_no_use_in_a_log_without_what_its_auditors_have_cosigned() -> None:
     """Whether they know that it is witnessed or not: nobody may show them its cosignatures."""
     run = Run(make_deployment(labs=4, first="2035Q4"), lambda lab, period: Measurement({}))
     run.until_quiet()

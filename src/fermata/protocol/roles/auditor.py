@@ -362,7 +362,7 @@ class Retired:
                     f"key record: {self._me} has given the epoch up for another record, and waits"
                     " for that one in the log",
                 )
-            # SU27.3: in a log that has lost the entry its words count for nothing.
+            # SU27.1: in a log that has lost the entry its words count for nothing.
             if self._has_seen(self._kept):
                 return sign(self._kept, key)
         # SU27.2: it could have cosigned more than its copy has, or says nothing in this view.
@@ -383,7 +383,7 @@ class Retired:
             raise Refusal(
                 "SEEN_BEFORE", "key record: the entry that it comes after must be witnessed first"
             )
-        # SU27.1: its copy has all that it has cosigned, witnessed or not.
+        # SU27.3: its copy has all that it has cosigned, witnessed or not.
         tree = self._replica.tree
         seen = at(tree, EntryIndex(tree.size - 1))
         said = retirement(keyed.charter, keyed.key, self._me, digest, seen)

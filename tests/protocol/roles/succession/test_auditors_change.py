@@ -158,7 +158,7 @@ def given_up(node: Node, retired: Retired, statement: Statement) -> int:
     return retired.give_up(statement, node.key).seen.index
 
 
-def test_su27_3_in_a_log_that_lacks_what_it_named_an_auditor_says_the_same_record_again() -> None:
+def test_su27_1_in_a_log_that_lacks_what_it_named_an_auditor_says_the_same_record_again() -> None:
     old, new, chains = logs()
     lost, before = chains["before"].fork(), chains["before"]
     beat = Heartbeat(count=next_count(lost.state, "auditor-2"), time_ms=lost.time_ms + 10**7)

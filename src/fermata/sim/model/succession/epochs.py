@@ -23,7 +23,7 @@ SHARED, LOST = "P", "Z"
 class Rules:
     """What honest auditors and the fold do; each is a rule of a page, or the lack of one."""
 
-    #: SU27.1: the words name the newest entry of its copy; else one that it knows to be witnessed.
+    #: SU27.3: the words name the newest entry of its copy; else one that it knows to be witnessed.
     names_its_copy: bool = True
     #: F3.21: a quorum of the old auditors gives its epoch up; else one auditor is enough.
     asks_a_quorum: bool = True
