@@ -150,6 +150,12 @@ class MemoryStore(Store):
         """See Store."""
         return self._settled.get(slot)
 
+    def drop_draft_parts(self, slots: Sequence[str]) -> None:
+        """See Store."""
+        for slot in slots:
+            if slot in self._settled:
+                self._drafts[slot] = Draft(slot, self._drafts[slot].envelope)
+
     def drafts_logged(self) -> list[Draft]:
         """Those that the log has acknowledged; for whoever looks at all disks of a deployment."""
         return [d for slot, d in self._drafts.items() if self._settled.get(slot) == LOGGED]

@@ -178,15 +178,18 @@ def charter_text(
     groups: tuple[tuple[str, str], ...] = (),
     succession: str = SUCCESSION,
     kept_rounds: int = 0,
+    audit_rounds: int = 0,
 ) -> str:
     """Two panels. All labs have ``alpha``: one ciphertext of two metrics. All but the first have
     ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. ``organisations``,
     ``tiers``: one letter a lab; ``members``: one a member of the committee, for its organisation;
     ``disclosure`` is more of that table; ``groups``: (id, digits of its labs) of ``alpha``;
     ``succession``: that table, if ``keys`` has successors; ``extra``: more tables, at the end.
-    ``kept_rounds``: 0 leaves it out."""
+    ``kept_rounds``, ``audit_rounds``: 0 leaves them out."""
     labs = lab_names(len(organisations))
     auditors = [name for name in keys if name.startswith("auditor")]
+    lengths = {"kept_rounds": kept_rounds, "audit_rounds": audit_rounds}
+    kept = "".join(f"\n{key} = {rounds}" for key, rounds in lengths.items() if rounds)
     text = f"""format = 1
 {"test = true" if members else ""}
 deployment = "tests"
@@ -199,7 +202,7 @@ threshold = {threshold}
 [rounds]
 cadence = "{cadence}"
 first = "{first}"
-window_s = {window_s}{f"{chr(10)}kept_rounds = {kept_rounds}" if kept_rounds else ""}
+window_s = {window_s}{kept}
 {f"interval_s = {interval_s}" if interval_s is not None else ""}
 last = "{last}"
 heartbeat_s = {heartbeat_s}

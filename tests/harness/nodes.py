@@ -40,6 +40,7 @@ from fermata.protocol.wire.codec import encode, key_record_to_wire
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.types import EntryIndex
 from fermata.wire.v1 import statement_pb2
+from harness.node.kept_files import check_kept
 
 NAME = "nodes"
 COORDINATOR = "oversight"
@@ -203,6 +204,7 @@ class Site:
             thread.join()
         if faults:
             raise faults[0]
+        check_kept(*sorted(path for path in self.folder.iterdir() if path.is_dir()))
 
     def witness(self, *auditors: str) -> None:
         """Auditors cosign the log's head, as their nodes would."""

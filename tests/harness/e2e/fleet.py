@@ -25,6 +25,7 @@ from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Outside
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 from harness.e2e.deployment import COORDINATOR, OBSERVER, Deployment
+from harness.node.kept_files import check_kept
 
 WAIT_S = 90.0
 TAIL_LINES = 15
@@ -165,6 +166,7 @@ class Fleet:
         self.processes.clear()
         self._open.close()
         sys.stdout.write(self.tail())
+        check_kept(*sorted(path for path in self.deployment.folder.iterdir() if path.is_dir()))
 
     def _stderr(self, party: str) -> Path:
         return self.deployment.folder / "logs" / f"{party}.stderr"

@@ -142,6 +142,12 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "rounds.kept_rounds",
         "kept_rounds",
     ),
+    "audits that nobody can be asked for": (
+        "window_s = 3600",
+        "window_s = 3600\naudit_rounds = 0",
+        "rounds.audit_rounds",
+        "audit_rounds",
+    ),
     "drills that are not over when the next is due": (
         '[[aggregate]]\nmetric = "hours"',
         '[drills]\nevery_s = 199\nanswer_s = 100\n\n[[aggregate]]\nmetric = "hours"',

@@ -148,7 +148,7 @@ def _text(tiers: str, dues: str) -> str:
             'statistics = ["mean", "covariance"]\nwith = "hours"\nhistogram = ["0", "50"]\n'
             'count_above = ["25"]\n\n[[statement]]\nmetric = "share"\nat_most = "90"\n',
         ),
-        ("window_s = 3600\n", "window_s = 3600\nplea_s = 60\nkept_rounds = 8\n"),
+        ("window_s = 3600\n", "window_s = 3600\nplea_s = 60\nkept_rounds = 8\naudit_rounds = 40\n"),
         (
             "threshold = 2\n",
             'threshold = 2\nheadroom_bits = 10\nrange_base = 0\nkey_origin = "any"\n',

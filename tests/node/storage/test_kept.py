@@ -1,22 +1,19 @@
 """The operator's guide says of every table of a store how long its rows are kept (log.md, L62)."""
 
-import re
 from pathlib import Path
 
 import pytest
 
+import fermata
 from fermata.node.storage.database import rows
 from fermata.node.storage.database.rows import COUNTED, TOTALS, Table
-
-GUIDE = Path(__file__).resolve().parents[3] / "docs" / "guides" / "operator.md"
+from harness.node import kept_files
+from harness.nodes import lay_out, run_node
 
 
 def kept() -> dict[str, str]:
     """How long the rows of each table of the guide's list are kept."""
-    section = GUIDE.read_text().partition("## What a node keeps, and for how long\n")[2]
-    lines = [line.split("|") for line in section.partition("\n## ")[0].splitlines()]
-    table = [line for line in lines if len(line) == 5 and "`" in line[1]]
-    return {name: line[3].strip() for line in table for name in re.findall(r"`(\w+)`", line[1])}
+    return dict(kept_files.tables()[0])
 
 
 def test_every_table_is_in_the_list_and_no_other() -> None:
@@ -29,5 +26,33 @@ def test_every_table_is_in_the_list_and_no_other() -> None:
 def test_each_table_says_why_it_does_not_grow_or_what_its_rows_are_kept_for(name) -> None:
     text = kept()[name]
     assert "written over" in text or text.startswith("for ever")
-    # L62: one kind alone goes by the charter's term, and the store has a call for that alone.
+    # L62, L65: sealed parts alone go by the charter's term, and the store can drop no other.
     assert ("kept_rounds" in text) == (name == "sealed")
+    assert ("`sealed`" in text) == (name == "drafts")
+
+
+def test_each_file_says_until_when_it_is_kept() -> None:
+    for name, text in kept_files.tables()[1]:
+        assert text, name
+    assert "audit_rounds" in dict(kept_files.tables()[1])["reports/*.age"]
+
+
+def test_a_file_that_the_guide_does_not_name_is_told(tmp_path) -> None:
+    site = lay_out(tmp_path / "site")
+    with site.coordinator() as address:
+        site.write_config("lab-1", address)
+        run_node(site, "lab-1", entries=1)
+    data = site.node("lab-1") / "data"
+    assert kept_files.strangers(data) == []
+    (data / "reports").mkdir(exist_ok=True)
+    for name in ("reports/x.txt", "reports/1-a.age", "new.bin", "board/x.words"):
+        (data / name).parent.mkdir(exist_ok=True)
+        (data / name).write_bytes(b"")
+    assert kept_files.strangers(data) == ["new.bin", "reports/x.txt"]
+
+
+@pytest.mark.parametrize("pattern", [p for p in kept_files.known() if "/" in p])
+def test_a_pattern_names_a_folder_that_the_code_has(pattern) -> None:
+    folder = pattern.partition("/")[0]
+    source = Path(fermata.__file__).parent
+    assert any(f'"{folder}"' in path.read_text() for path in sorted(source.rglob("*.py")))

@@ -7,9 +7,15 @@ import stat
 import pytest
 
 from fermata.errors import ConfigError, StorageError
-from fermata.node.storage import keystore
-from fermata.node.storage.report_secrets import SPARE_BYTES, ReportSecretsFolder
+from fermata.node.storage import keystore, report_secrets
+from fermata.node.storage.report_secrets import (
+    SPARE_BYTES,
+    ReportSecretsFolder,
+    ReportsTerm,
+    drop_files,
+)
 from fermata.protocol.wire.report_secrets import EvidenceFile, PanelSecrets, ReportSecrets
+from harness.chains import Run, make_deployment
 
 KEPT = ReportSecrets(
     3, b"\x0a" * 32, (PanelSecrets("all", (123456789123, 5), 987654321987),),
@@ -114,3 +120,70 @@ def test_a_file_of_another_form_is_refused_with_its_path(tmp_path, reports, iden
     keystore.save_sealed(path_of(tmp_path), b"{}", "kept-report", "spring", identity)
     with pytest.raises(ConfigError, match=r"3-0a.*\.age: report secrets"):
         reports.find(3, b"\x0a" * 32)
+
+
+def files(folder, *names):
+    for name in names:
+        (folder / name).write_bytes(b"sealed")
+    return {path.name for path in folder.iterdir()}
+
+
+def name_of(number, digit="a"):
+    return f"{number}-{digit * 64}.age"
+
+
+def test_l64_the_files_of_rounds_that_are_let_go_are_deleted_and_no_other(tmp_path):
+    others = ["notes.txt", "1-a.age", f"01-{'a' * 64}.age", f"{name_of(1)}.bak", name_of(11)]
+    going = [name_of(1), name_of(1, "b"), name_of(3)]
+    files(tmp_path, *others, *going, name_of(2))
+    assert drop_files(tmp_path, {1, 3}) == len(going)
+    assert files(tmp_path) == {*others, name_of(2)}
+
+
+def test_l64_a_few_files_go_at_a_time_and_the_rest_after_a_crash(tmp_path, monkeypatch):
+    monkeypatch.setattr(report_secrets, "DROPPED_AT_ONCE", 2)
+    names = [name_of(number) for number in range(1, 6)]
+    files(tmp_path, *names)
+    assert drop_files(tmp_path, range(1, 6)) == 2
+    assert len(files(tmp_path)) == 3
+    # Nothing but the folder says what is left.
+    assert [drop_files(tmp_path, range(1, 6)) for _ in range(3)] == [2, 1, 0]
+
+
+def test_l64_a_folder_that_cannot_be_written_ends_the_node_with_a_reason(tmp_path, monkeypatch):
+    files(tmp_path, name_of(1))
+
+    def refuse(path, missing_ok=False):
+        raise PermissionError(errno.EACCES, "no")
+
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    assert reason(lambda: drop_files(tmp_path, {1}), StorageError) == "STORE_UNWRITABLE"
+
+
+def test_l64_a_node_looks_again_once_a_round_has_ended(tmp_path, monkeypatch):
+    run = Run(make_deployment(last="2025Q4", audit_rounds=1))
+    files(tmp_path, name_of(1), name_of(2))
+    replica = run.drivers["lab-1"].replica
+    looked = []
+
+    def counted(folder, numbers):
+        looked.append(set(numbers))
+        return drop_files(folder, numbers)
+
+    monkeypatch.setattr(report_secrets, "drop_files", counted)
+    term = ReportsTerm(tmp_path, replica)
+    for _ in range(40):
+        run.step()
+        term.look()
+    assert replica.state.rounds[1].opening is not None
+    assert files(tmp_path) == {name_of(2)}
+    # Round 1 is let go once, and in between nobody looks through the folder.
+    assert looked[-1] == {1}
+    assert len(looked) < 12
+
+
+def test_l64_whoever_asks_for_what_was_let_go_is_told_so(reports):
+    for is_let_go, words in ((False, "another machine"), (True, "audit_rounds")):
+        with pytest.raises(ConfigError, match=words) as caught:
+            reports.find(3, b"\x0a" * 32, is_let_go)
+        assert caught.value.reason == "KEPT_REPORT"

@@ -87,8 +87,8 @@ PROFILED = UNGROUPED.replace('dominance = "0.5"', 'dominance = "0.25"').replace(
 #: With a notice that a charter may give which is no test's.
 SLOW = TIERED.replace("notice_s = 86400", "notice_s = 604800")
 ROUNDS = (
-    'cadence = "quarter"\nfirst = "2025Q3"\nwindow_s = 3600\nplea_s = 60\nkept_rounds = 8\n\n'
-    'last = "2035Q4"'
+    'cadence = "quarter"\nfirst = "2025Q3"\nwindow_s = 3600\nplea_s = 60\nkept_rounds = 8\n'
+    'audit_rounds = 40\n\nlast = "2035Q4"'
 )
 MONTHS = 'cadence = "month"\nfirst = "2025-07"\nwindow_s = 3600\nlast = "2035-12"'
 PANEL, METRIC = 'panel = "beta"\nunit = "FLOP"', '[[metric]]\nid = "wide-5"'
@@ -106,6 +106,7 @@ EDITS = {
     "test": kept("test charter", "test = true", "test = false", SLOW),
     "rounds.first": kept("first period", '"2025Q3"', '"2025Q4"'),
     "rounds.interval_s": Edit("= 7200", "= 7100", "interval_s", WEAKER, STRICTER, NUMBERED),
+    "rounds.audit_rounds": Edit("rounds = 40", "rounds = 41", "audit_rounds", WEAKER, LABS),
     "rounds.kept_rounds": Edit("kept_rounds = 8", "kept_rounds = 9", "kept_rounds", WEAKER, LABS),
     "rounds.last": Edit('"2035Q4"', '"2036Q1"', "last period", WEAKER, STRICTER),
     "disclosure.cohort_min": Edit(

@@ -1,4 +1,4 @@
-"""The charter's term for sealed parts: L58 to L63 of log.md, PA14, SU22 and V3.17."""
+"""The charter's terms for reports: L58 to L65 of log.md, PA14, SU22 and V3.17."""
 
 import functools
 from collections import Counter
@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from fermata.errors import Refusal
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.auditor import rounds_to_open
 from fermata.protocol.roles.lab import Measurement
@@ -14,13 +15,14 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.succession.own_parts import OwnParts
 from fermata.protocol.roles.succession.sealed_parts import Lacked, SealedParts
 from fermata.protocol.standing.dropping import DROPPED, Dropper, reports_named
+from fermata.protocol.standing.panel_round import figures_in
 from fermata.protocol.standing.retention import letting_go, terms_of
 from fermata.protocol.state.pause import PAUSED, RULE, RUNNING, Change
 from fermata.protocol.verify.bundle import sealed_path, sealed_paths
 from fermata.protocol.verify.verifier import verify_bundle
-from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import LogWrapper, Store
 from fermata.sim.faults import Crash, Fragile, Fuse
+from fermata.types import Role
 from harness.bundles import bundle_of_run
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN, Run, figures, make_deployment
 
@@ -39,7 +41,7 @@ def measure_of(deployment, is_answering):
 @functools.cache
 def life(kept_rounds, silent_lab=""):
     """Five rounds. ``silent_lab`` reports in the first and abstains from then on."""
-    deployment = make_deployment(last=LAST, kept_rounds=kept_rounds)
+    deployment = make_deployment(labs=4, last=LAST, kept_rounds=kept_rounds)
     run = Run(deployment, measure_of(deployment, lambda lab, n: lab != silent_lab or n == 1))
     run.until_quiet(passes_max=200)
     assert len(run.state.rounds) == ROUNDS
@@ -75,7 +77,7 @@ def test_without_a_term_everything_is_kept() -> None:
 
 
 def test_a_round_of_which_a_figure_stands_is_owed_whole_however_old_it_is() -> None:
-    run = life(1, "lab-6")
+    run = life(1, "lab-4")
     assert terms_of(run.state, run.state.size).gone == {2, 3, 4}
     assert held(run, COORDINATOR, 1) == held(run, "auditor-1", 1) == {True}
 
@@ -84,7 +86,7 @@ def test_pruning_moves_no_result() -> None:
     def results(run):
         return [round_.opening.sums for round_ in run.state.rounds]
 
-    assert results(life(1, "lab-6")) == results(life(0, "lab-6"))
+    assert results(life(1, "lab-4")) == results(life(0, "lab-4"))
 
 
 @functools.cache
@@ -94,7 +96,7 @@ def states_of(run):
     return [replica.state_at(size) for size in range(1, run.ledger.size() + 1)]
 
 
-@pytest.mark.parametrize("silent_lab", ["", "lab-6"])
+@pytest.mark.parametrize("silent_lab", ["", "lab-4"])
 def test_what_is_let_go_follows_from_the_first_entries_alone_and_is_never_owed_again(
     silent_lab,
 ) -> None:
@@ -116,6 +118,33 @@ def test_a_round_that_has_not_ended_and_one_whose_sum_was_false_are_owed() -> No
     assert 2 in terms_of(waiting, state.size).in_term
     false = state.with_round(replace(state.rounds[1], opening=None, fault="BOUND: a sum"))
     assert 2 in terms_of(false, state.size).in_term
+
+
+def ends(number, following=None, **changes):
+    """Whether a round that was not opened has ended; ``following``: changes of the next round."""
+    state = life(1).state
+    rounds = [replace(state.rounds[number - 1], opening=None, **changes)]
+    if following is not None:
+        rounds.append(replace(state.rounds[number], **following))
+    for round_ in rounds:
+        state = state.with_round(round_)
+    return number not in terms_of(state, state.size).in_term
+
+
+def test_a_round_ends_by_a_refusal_at_its_close_and_by_another_call_of_its_period() -> None:
+    second = life(1).state.rounds[1]
+    assert not ends(2)
+    assert ends(2, close=replace(second.close, refusal="FEW"))
+    assert not ends(2, close=None)
+    assert ends(2, close=None, following={"period": second.period})
+
+
+def test_a_round_without_a_result_makes_no_round_older() -> None:
+    state = life(1).state
+    last = state.rounds[4]
+    refused = replace(last, opening=None, close=replace(last.close, refusal="FEW"))
+    assert terms_of(state, state.size).in_term == {5}
+    assert terms_of(state.with_round(refused), state.size).in_term == {4, 5}
 
 
 def test_rounds_that_were_opened_in_a_pause_make_no_round_older() -> None:
@@ -207,12 +236,24 @@ def life_with_all_parts():
 def test_a_full_bundle_has_what_is_owed_and_says_what_it_cannot_check() -> None:
     run = life(2)
     files = bundle_of_run(run, run.stores[COORDINATOR])
-    assert sum(path.startswith("sealed/") for path in files) == 12
+    assert sum(path.startswith("sealed/") for path in files) == 8
     verification = verify_bundle(files, run.charter.sha256, MODULUS_BITS_MIN)
     assert verification.is_valid
     said = verification.not_checked
     assert [what.partition(" ")[0] for what in said] == ["V5", "V6", "V7"]
     assert all("rounds 1, 2, 3: " in what and "charter's term lets go" in what for what in said)
+    # Whoever reads that something was left out reads in the same line what was not.
+    assert all(what.endswith("; made whole of rounds 4, 5") for what in said)
+
+
+@pytest.mark.parametrize("silent_lab", ["", "lab-4"])
+def test_of_some_round_that_was_opened_every_check_is_made_whole(silent_lab) -> None:
+    for state in states_of(life(1, silent_lab)):
+        gone, opened = terms_of(state, state.size).gone, [r for r in state.rounds if r.opening]
+        assert not gone or opened
+        newest = opened[-1:]
+        assert all(gone.isdisjoint(n for n, _ in figures_in(r.close.figures)) for r in newest)
+        assert gone.isdisjoint(r.number for r in newest)
 
 
 def test_a_bundle_without_a_part_that_is_owed_is_invalid() -> None:
@@ -237,7 +278,7 @@ def test_a_bundle_with_a_part_that_is_let_go_is_invalid_and_says_why() -> None:
 
 def test_a_bundle_of_before_stays_valid() -> None:
     """The log was shorter then, so that it owes other parts than the log of today."""
-    run = Run(make_deployment(last=LAST, kept_rounds=1))
+    run = Run(make_deployment(labs=4, last=LAST, kept_rounds=1))
     earlier = {}
     for _ in range(200):
         if run.step() == 0:
@@ -252,6 +293,18 @@ def test_a_bundle_of_before_stays_valid() -> None:
     assert len(earlier) >= 2
     for files in earlier.values():
         assert verify_bundle(files, run.charter.sha256, MODULUS_BITS_MIN).is_valid
+
+
+def test_whoever_asks_for_a_part_is_told_that_the_term_let_it_go() -> None:
+    run = life(2)
+    log = run.ledger.as_caller(Role.AUDITOR, "auditor-1")
+    for digest, words in (
+        (parts_of(run, 3)[0], "let the parts of round 3 go"),
+        (bytes(32), "has no sealed part with that digest"),
+    ):
+        with pytest.raises(Refusal, match=words) as caught:
+            log.fetch_sealed(digest)
+        assert caught.value.reason == "NO_SEALED"
 
 
 def test_a_standby_asks_nobody_for_what_is_let_go() -> None:
@@ -271,7 +324,7 @@ def test_a_standby_asks_nobody_for_what_is_let_go() -> None:
     replica.pull(log)
     parts = SealedParts(replica)
     parts.look()
-    assert parts.fetch([log]) == 12
+    assert parts.fetch([log]) == 8
     assert set(asked) == set(parts_of(run, 4, 5))
     assert parts.lacking == ()
 
@@ -299,14 +352,13 @@ def test_a_lab_gives_no_part_that_the_term_lets_go() -> None:
 
 
 def test_a_part_that_comes_after_its_round_was_let_go_is_not_kept() -> None:
-    run = life(2)
+    run = life(1)
     replica = Replica(run.charter, MemoryStore(), MODULUS_BITS_MIN)
     replica.pull(run.ledger)
     parts = SealedParts(replica)
     parts.look()
     (gone, *_), (owed, *_) = parts_of(run, 1), parts_of(run, 5)
-    drafts = [run.stores[lab].draft(f"answer/{n}/0") for lab in run.charter.labs for n in (1, 5)]
-    by_digest = {sha256(draft.sealed_part): draft.sealed_part for draft in drafts}
+    by_digest = life_with_all_parts()
     # It was lacking when it was asked for; the loop looks only at its next turn.
     lacked = Lacked(run.state.rounds[0].entry + 1, gone, run.charter.labs[0])
     parts._missing[lacked.entry] = lacked

@@ -14,6 +14,7 @@ from fermata.node.files import SECRET_MODE, read_file, write_directory
 from fermata.node.run.parts import entropy, report_secrets_folder
 from fermata.node.storage.bundles import check_new, pinned_hash, read_bundle
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.standing.retention import audit_rounds, terms_of
 from fermata.protocol.state.state import ReportSeen, State
 from fermata.protocol.verify.value_audit import (
     VALUE_BYTES_MAX,
@@ -66,7 +67,8 @@ def lab_open_value(
     if auditor not in charter.auditors:
         raise ConfigError("PARTY", f"--auditor: must be an auditor of the charter, got {auditor}")
     seen, _ = counted_part(state, number, party, place[0].id)
-    kept = report_secrets_folder(config).find(number, seen.sealed_sha256)
+    is_let_go = number in terms_of(state, state.size, audit_rounds).gone
+    kept = report_secrets_folder(config).find(number, seen.sealed_sha256, is_let_go)
     opened = open_value(state, kept, party, metric_id, auditor, entropy)
     evidence = () if no_evidence else kept.evidence
     if evidence:

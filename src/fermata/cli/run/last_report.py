@@ -17,6 +17,7 @@ from fermata.node.storage.database.choose import STORE
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.standing.retention import audit_rounds, terms_of
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.value_audit import find_metric
 from fermata.protocol.wire.report_secrets import ReportSecrets
@@ -72,7 +73,8 @@ def compare_last(
             if number not in kept:
                 seen = state.rounds[number - 1].reports[party]
                 folder = report_secrets_folder(config)
-                kept[number] = folder.find(number, seen.sealed_sha256)
+                is_let_go = number in terms_of(state, state.size, audit_rounds).gone
+                kept[number] = folder.find(number, seen.sealed_sha256, is_let_go)
             metric = find_metric(charter, party, figure.metric)
             if metric is not None:
                 compared += _compare(state, party, metric[1], figure, number, kept[number])

@@ -263,6 +263,7 @@ def describe(charter: Charter) -> dict[str, object]:
         **document(charter, "previous deployment title modulus_bits heartbeat_s"),
         "plea_s": charter.plea_ms / 1000,
         "kept_rounds": charter.kept_rounds,
+        "audit_rounds": charter.audit_rounds,
         "drills": drills_of(charter),
         "auditors": len(charter.auditors),
         **document(charter, "threshold endorsement_quorum"),

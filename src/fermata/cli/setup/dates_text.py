@@ -70,7 +70,25 @@ def drills_text(charter: Charter) -> list[str]:
 
 
 def kept_text(charter: Charter) -> list[str]:
-    """How long the sealed parts of reports are kept, in words (docs/spec/log.md, L58)."""
+    """How long the sealed parts of reports, and what opens their values, are kept, in words
+    (docs/spec/log.md, L58 and L64)."""
+    return [*_sealed_text(charter), *_audit_text(charter)]
+
+
+def _audit_text(charter: Charter) -> list[str]:
+    if charter.audit_rounds is None:
+        return [
+            "  A lab may be asked in an audit on site to open a value of any of its reports (no",
+            "  audit_rounds in [rounds]).",
+        ]
+    return [
+        "  A lab may be asked in an audit on site to open a value until no sum needs its round and"
+        f" {charter.audit_rounds}",
+        "  later rounds were opened (audit_rounds). Then its node deletes what opens them.",
+    ]
+
+
+def _sealed_text(charter: Charter) -> list[str]:
     if charter.kept_rounds is None:
         return ["  The sealed parts of all reports are kept for ever (no kept_rounds in [rounds])."]
     return [

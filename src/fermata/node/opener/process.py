@@ -15,6 +15,7 @@ from fermata.protocol.drills.drill import Drill
 from fermata.protocol.drills.duties import DrillAnswer, decode_answer
 from fermata.protocol.roles.auditor import GivenPart
 from fermata.protocol.roles.replica import READ_COUNT, Replica
+from fermata.protocol.standing.retention import lacking_text
 from fermata.protocol.state.state import Close, KeyedState, Round
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.ports import Store
@@ -194,8 +195,10 @@ class OpenerProcess:
             if kind == frames.ASK_SEALED:
                 part = store.sealed(asked)
                 if part is None:
-                    lacking = f"opener: the node has no sealed part {asked.hex()} yet"
-                    raise TransportError("NO_SEALED", lacking)
+                    state, witnessed = self._replica.state, self._replica.witnessed.size
+                    lacking = f"opener: the node lacks the sealed part {asked.hex()}"
+                    why = lacking_text(state, witnessed, asked)
+                    raise TransportError("NO_SEALED", f"{lacking}: {why}")
                 return frames.SEALED, part
             start = int.from_bytes(asked, "big")
             if kind == frames.ASK_LEAVES:

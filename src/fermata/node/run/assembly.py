@@ -36,6 +36,7 @@ from fermata.node.run.parts import (
     make_telemetry,
     open_store,
     report_secrets_folder,
+    report_secrets_path,
     tls_files,
 )
 from fermata.node.run.succession.coordinators import charters_of
@@ -46,6 +47,7 @@ from fermata.node.storage.database.choose import Wait, wait_for_nobody
 from fermata.node.storage.database.row_store import RowStore
 from fermata.node.storage.high_water import HighWater
 from fermata.node.storage.pleas import TAKEN, PleaFiles, Unlogged
+from fermata.node.storage.report_secrets import ReportsTerm
 from fermata.node.storage.snapshots.files import Snapshots, start_replica
 from fermata.node.storage.snapshots.left_out import LeftOut
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
@@ -220,6 +222,8 @@ class Node:
             Backups(base.config, base.store, telemetry).look,
             certificate.look,
         ]
+        if base.config.role == Role.LAB:
+            after_success.append(ReportsTerm(report_secrets_path(base.config), replica).look)
 
         def step() -> int:
             with guard, ExitStack() as after:

@@ -166,10 +166,15 @@ def lab_sources(config: NodeConfig) -> Sources:
     )
 
 
-def report_secrets_folder(config: NodeConfig) -> ReportSecretsFolder:
+def report_secrets_path(config: NodeConfig) -> Path:
     """Where a lab keeps what it needs to open a value of a report later."""
+    return config.data / "reports"
+
+
+def report_secrets_folder(config: NodeConfig) -> ReportSecretsFolder:
+    """The same folder, with what opens its files."""
     return ReportSecretsFolder(
-        config.data / "reports", config.genesis.deployment, passphrase_or_identity(config)
+        report_secrets_path(config), config.genesis.deployment, passphrase_or_identity(config)
     )
 
 

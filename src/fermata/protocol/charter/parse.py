@@ -141,8 +141,8 @@ class CharterText(Strict, frozen=True):
 class Charter:
     """A checked charter; ``sha256`` is of its bytes, ``previous`` (hex) of the one it changes.
 
-    People are shown ``heading``, never ``title`` alone. ``kept_rounds``: after so many later rounds
-    the sealed parts of a round may be let go (log.md, L58); None keeps them for ever.
+    People are shown ``heading``, never ``title`` alone. After ``kept_rounds`` sealed parts may be
+    let go (log.md, L58), after ``audit_rounds`` what opens a lab's values (L64); None: never.
     """
 
     sha256: bytes
@@ -177,6 +177,7 @@ class Charter:
     previous: str = ""
     is_test: bool = False
     kept_rounds: int | None = None
+    audit_rounds: int | None = None
 
     @property
     def heading(self) -> str:
@@ -394,4 +395,5 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         previous=text.previous,
         is_test=text.test,
         kept_rounds=rounds.kept_rounds,
+        audit_rounds=rounds.audit_rounds,
     )

@@ -15,7 +15,7 @@ from fermata.protocol.charter.toml_source import Seconds, Strict, TomlSource
 
 #: How often an auditor says the time, in seconds; the fold takes no two within a minute.
 HEARTBEAT_S, HEARTBEAT_S_MIN, HEARTBEAT_S_MAX = 900, 60, 86_400
-#: The longest term after which sealed parts are let go, in rounds that were opened.
+#: The longest term after which a round is let go, in rounds that were opened.
 KEPT_ROUNDS_MAX = 10_000
 
 
@@ -32,6 +32,7 @@ class RoundsText(Strict, frozen=True):
         int, Meta(ge=HEARTBEAT_S_MIN, le=HEARTBEAT_S_MAX, description="seconds")
     ] = HEARTBEAT_S
     kept_rounds: Annotated[int, Meta(ge=1, le=KEPT_ROUNDS_MAX, description="rounds")] | None = None
+    audit_rounds: Annotated[int, Meta(ge=1, le=KEPT_ROUNDS_MAX, description="rounds")] | None = None
 
     @property
     def calls_max(self) -> int | None:

@@ -83,7 +83,7 @@ def smaller_needs_labs(before: Amount, after: Amount) -> Change:
 
 
 def longer_is_weaker_shorter_needs_labs(before: Amount, after: Amount) -> Change:
-    """The order of how long ciphertexts are kept: both who gives them and who checks them care."""
+    """The order of how long something is kept: both who gives it and who checks it care."""
     return _amounts(before, after, Effect.WEAKER, Effect.LABS)
 
 

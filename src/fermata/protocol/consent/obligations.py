@@ -65,6 +65,11 @@ def _kept_rounds(charter: Charter, lab: str) -> Amount:
     return Amount(inf, "for ever") if rounds is None else Amount(rounds)
 
 
+def _audit_rounds(charter: Charter, lab: str) -> Amount:
+    rounds = charter.audit_rounds
+    return Amount(inf, "for ever") if rounds is None else Amount(rounds)
+
+
 OBLIGATIONS = (
     of_charter(
         "lab.tier tier.id tier.panels", "panels of the tier", _tier_panels, superset_asks_more
@@ -80,6 +85,9 @@ OBLIGATIONS = (
     of_charter("rounds.last", "last period", _end, smaller_is_stricter),
     of_charter(
         "rounds.kept_rounds", "kept_rounds", _kept_rounds, longer_is_weaker_shorter_needs_labs
+    ),
+    of_charter(
+        "rounds.audit_rounds", "audit_rounds", _audit_rounds, longer_is_weaker_shorter_needs_labs
     ),
 )
 

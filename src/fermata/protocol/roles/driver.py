@@ -30,7 +30,7 @@ from fermata.protocol.roles.pleas import Pleas
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.succession.leaver import Leaver
 from fermata.protocol.roles.succession.pending import sign_again
-from fermata.protocol.standing.dropping import Dropper
+from fermata.protocol.standing.dropping import DraftDropper, Dropper
 from fermata.protocol.state.state import Round
 from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.envelope import seal_statement
@@ -113,6 +113,8 @@ class Driver:
         self.keep_evidence: Callable[[InvalidProof], None] = lambda error: None
         #: Of a coordinator and an auditor: drops what the charter's term lets go.
         self._dropper = Dropper(self.store)
+        #: Of a lab: the same of its own drafts.
+        self._draft_dropper = DraftDropper(self.store)
         self._view = -1
         self._reported: set[tuple[str, int, str]] = set()
         self._accused: set[str] = set()
@@ -183,6 +185,8 @@ class Driver:
         changed += self._send()
         if self.role in (Role.COORDINATOR, Role.AUDITOR):
             changed += self._dropper.step(self.replica.state, self.replica.witnessed.size)
+        elif self.role == Role.LAB:
+            changed += self._draft_dropper.step(self.replica.state, self.replica.witnessed.size)
         return changed
 
     def _make_leaver(self) -> Leaver | None:

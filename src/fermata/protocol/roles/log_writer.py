@@ -33,6 +33,7 @@ from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.fold.round_rules import parts_of, round_of
 from fermata.protocol.roles.pleas import may_carry
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.standing.retention import lacking_text
 from fermata.protocol.state.state import State, ThresholdKey, Verdict
 from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, sha256
@@ -328,7 +329,9 @@ class LogWriter:
         """The sealed part with this digest. Raises Refusal NO_SEALED."""
         sealed_part = self.replica.store.sealed(sealed_sha256)
         if sealed_part is None:
-            raise Refusal("NO_SEALED", "log: has no sealed part with that digest")
+            state, witnessed = self.replica.state, self.replica.witnessed.size
+            why = lacking_text(state, witnessed, sealed_sha256)
+            raise Refusal("NO_SEALED", f"log: {why}")
         return sealed_part
 
     def add_cosignature(self, note: bytes) -> None:

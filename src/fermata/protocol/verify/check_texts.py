@@ -1,8 +1,10 @@
 """What the verifier's checks are called, how they end, and why some are not made."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fermata.protocol.reprs import short_repr
+from fermata.types import RoundNumber
 
 PASSED, FAILED, NOT_CHECKED = "passed", "failed", "not checked"
 TITLES = {
@@ -32,6 +34,22 @@ LET_GO = {
     7: "needs sealed parts that the charter's term lets go: a quorum of auditors has checked it"
     " (V8)",
 }
+
+
+def let_go_texts(
+    number: int, left_out: Sequence[RoundNumber], made: Sequence[RoundNumber]
+) -> tuple[str, ...]:
+    """What a full bundle does not show of a check, and of which rounds it does; nothing if no
+    round is left out. The round that was opened last is always in its term, so ``made`` has it."""
+    if number not in LET_GO or not left_out:
+        return ()
+    return (f"rounds {_listed(left_out)}: {LET_GO[number]}; made whole of rounds {_listed(made)}",)
+
+
+def _listed(rounds: Sequence[RoundNumber]) -> str:
+    return ", ".join(map(str, rounds))
+
+
 OPEN_ONLY = "without the link to the ciphertexts, which needs the sealed parts"
 
 

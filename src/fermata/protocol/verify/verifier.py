@@ -40,13 +40,13 @@ from fermata.protocol.verify.bundle import (
 )
 from fermata.protocol.verify.check_texts import (
     FAILED,
-    LET_GO,
     NEEDS_SEALED,
     NOT_CHECKED,
     OPEN_ONLY,
     PASSED,
     TITLES,
     Check,
+    let_go_texts,
 )
 from fermata.protocol.verify.key_checks import ceremonies_of, findings_v2
 from fermata.protocol.verify.log_checks import (
@@ -131,10 +131,12 @@ class _Run:
         #: Of figures that stand or wait, by (round, lab, panel).
         self.ciphertexts: dict[tuple[int, str, str], tuple[int, ...]] = {}
         #: Rounds whose sealed parts the term has let go, and of these the ones that had reports;
-        #: and rounds of which some figures in the sums are of such a round.
+        #: and rounds of which some figures in the sums are of such a round. Then all others.
         self.gone: frozenset[RoundNumber] = frozenset()
         self.unlinked: list[RoundNumber] = []
         self.unmultiplied: list[RoundNumber] = []
+        self.linked: list[RoundNumber] = []
+        self.multiplied: list[RoundNumber] = []
         self._findings: dict[int, list[str]] = {}
         self._reached: set[int] = set()
 
@@ -169,11 +171,9 @@ class _Run:
         """What of a check that has passed was not made, and why."""
         if self.is_public:
             return (OPEN_ONLY,) if number == 5 else ()
-        rounds = self.unmultiplied if number == 7 else self.unlinked
-        what = LET_GO.get(number)
-        if what is None or not rounds:
-            return ()
-        return (f"rounds {', '.join(map(str, rounds))}: {what}",)
+        if number == 7:
+            return let_go_texts(number, self.unmultiplied, self.multiplied)
+        return let_go_texts(number, self.unlinked, self.linked)
 
     @property
     def is_public(self) -> bool:
@@ -312,8 +312,8 @@ def _check_round(run: _Run, charter: Charter, key: ThresholdKey, round_: Round) 
         return
     is_gone = round_.number in run.gone
     reports = {} if run.is_public or is_gone else _read_sealed(run, key, round_, close)
-    if is_gone and close.listed:
-        run.unlinked.append(round_.number)
+    if close.listed:
+        (run.unlinked if is_gone else run.linked).append(round_.number)
     proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
     listed = {lab: round_.reports[lab] for lab in close.listed}
     # V5.1: a figure out of range, or of other ciphertexts than the proof is of.
@@ -341,6 +341,7 @@ def _check_product(
     if not run.gone.isdisjoint(of for of, _ in figures_in(close.figures)):
         run.unmultiplied.append(number)
         return
+    run.multiplied.append(number)
     have = {(number, lab) for number, lab, _ in run.ciphertexts}
     if not have.issuperset(figures_in(close.figures)):  # V7.1.
         run.fail(7, f"{where}: cannot be recomputed without all of its reports")

@@ -178,6 +178,13 @@ class Store(Protocol):
         """How a draft was settled; None if it is pending or was never made."""
         ...
 
+    def drop_draft_parts(self, slots: Sequence[str]) -> None:
+        """Drops the sealed parts of the drafts in these slots that are settled, all or nothing.
+
+        What they say stays, so that the node never says another thing in their place.
+        """
+        ...
+
     def refill(self, draft: Draft) -> None:
         """Puts other bytes in a slot whose draft is pending; without an envelope, empties it."""
         ...

@@ -65,6 +65,23 @@ def test_dropped_sealed_parts_are_gone_and_can_come_back(store: Store) -> None:
     store.check_all()
 
 
+def test_a_settled_draft_can_lose_its_sealed_part_and_nothing_else(store: Store) -> None:
+    for number in range(3):
+        store.put_draft(Draft(f"answer/{number}/0", b"said %d" % number, b"part"))
+    store.settle_draft("answer/0/0", LOGGED)
+    store.settle_draft("answer/2/0", "LATE")
+    store.drop_draft_parts([])
+    store.drop_draft_parts(["answer/0/0", "answer/1/0", "answer/9/0"])
+    assert store.draft("answer/0/0") == Draft("answer/0/0", b"said 0")
+    assert store.draft_outcome("answer/0/0") == LOGGED
+    # Of one that waits for its answer the part may have to be sent again.
+    assert store.drafts_pending() == [Draft("answer/1/0", b"said 1", b"part")]
+    assert store.draft("answer/2/0") == Draft("answer/2/0", b"said 2", b"part")
+    assert store.draft("answer/9/0") is None
+    assert store.put_draft(Draft("answer/0/0", b"other")) == Draft("answer/0/0", b"said 0")
+    store.check_all()
+
+
 def test_leaves_come_back_in_order_with_their_checkpoint_and_sealed_parts(store: Store) -> None:
     store.extend(0, [leaf(0), leaf(1)], b"head 2", [b"sealed"])
     store.extend(2, [leaf(2)], b"head 3")

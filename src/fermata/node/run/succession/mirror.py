@@ -5,6 +5,7 @@ from typing import NoReturn
 
 from fermata.errors import IdentityError, Refusal, TransportError
 from fermata.node.run.served_copy import ServedCopy
+from fermata.protocol.standing.retention import lacking_text
 from fermata.protocol.wire.ports import Receipt
 from fermata.types import Role
 
@@ -51,5 +52,7 @@ class MirrorLog(ServedCopy):
             raise IdentityError("WRONG_ROLE", "log: sealed parts are for auditors only")
         sealed_part = self.replica.store.sealed(sealed_sha256)
         if sealed_part is None:
-            raise Refusal("NO_SEALED", "log: has no sealed part with that digest")
+            state, witnessed = self.replica.state, self.replica.witnessed.size
+            why = lacking_text(state, witnessed, sealed_sha256)
+            raise Refusal("NO_SEALED", f"log: {why}")
         return sealed_part
