@@ -13,6 +13,7 @@ from fermata.node.rpc.engine import tasks
 from fermata.node.rpc.engine.spread import Terms
 from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.protocol.fold.proofs import items_of, proven_round
+from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import statement_of, unseal
@@ -20,6 +21,7 @@ from fermata.types import Role
 from fermata.wire.v1 import envelope_pb2
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN, chain_at
 from harness.node.engines import Recording, Saying, Told
+from harness.nodes import lay_out, until
 
 
 class Door:
@@ -171,3 +173,24 @@ def test_en3_after_its_own_check_the_node_asks_nothing_again():
     assert all(one.digests(public_key)[0] in cache for one in items)
     changed = [dataclasses.replace(one, open_part=b"") for one in items]
     assert not any(one.digests(public_key)[0] in cache for one in changed)
+
+
+def test_en3_a_coordinator_confirms_right_before_each_of_its_steps(tmp_path, monkeypatch):
+    """In the loop of the real node, which is what closes rounds."""
+    seen = []
+
+    def recorded(owner, name):
+        method = getattr(owner, name)
+
+        def called(self):
+            seen.append(name)
+            return method(self)
+
+        monkeypatch.setattr(owner, name, called)
+
+    recorded(SharedLogWriter, "confirm")
+    recorded(Driver, "step")
+    site = lay_out(tmp_path / "site")
+    with site.coordinator():
+        until(lambda: seen.count("step") > 2)
+    assert set(zip(seen[::2], seen[1::2], strict=False)) == {("confirm", "step")}

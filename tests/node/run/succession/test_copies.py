@@ -109,7 +109,13 @@ def test_su23_3_entries_that_do_not_lead_to_the_head_count_for_nothing(deployed,
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
-    [({"root": bytes(32)}, "NO_COPY"), ({"auditor": SECOND}, "NO_COPY"), ({"start": 41}, "RANGE")],
+    [
+        ({"root": bytes(32)}, "NO_COPY"),
+        # As many entries as its own log has: of another log these are not.
+        ({"size": 35, "root": bytes(32)}, "NO_COPY"),
+        ({"auditor": SECOND}, "NO_COPY"),
+        ({"start": 41}, "RANGE"),
+    ],
 )
 def test_su23_what_is_refused(deployed, changes, reason):
     deployed.hand_in(0)

@@ -14,6 +14,7 @@ from fermata.log.merkle import Tree, leaf_hash
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.succession.crossing import common, read_offer
 from fermata.protocol.roles.succession.taking_over import take_over
+from fermata.protocol.standing.retention import judged_size
 from fermata.protocol.succession.board import open_words
 from fermata.protocol.succession.following import reaches
 from fermata.protocol.succession.leave import seal_leave
@@ -73,6 +74,18 @@ def test_a_bundle_is_valid_at_whatever_moment_it_is_made() -> None:
         unsettled += len(sealed_wanted(replica.trusted()).keys() - sealed_wanted(judged).keys())
     # A round was closed, and not yet settled.
     assert unsettled > 0
+
+
+def test_l59_what_a_handover_may_take_back_lets_nothing_go() -> None:
+    run, seen = SuccessionRun(), set[bool]()
+    for _ in range(6):
+        run.turn(1)
+        replica = run.drivers["auditor-1"].replica
+        judged, witnessed = judged_state(replica).size, replica.witnessed.size
+        # The charter is judged in any case.
+        assert max(1, judged_size(replica.state, witnessed)) == judged
+        seen.add(judged < witnessed)
+    assert True in seen
 
 
 def test_su9_auditors_wait_for_what_a_handover_leaves_out_and_whoever_has_it_refuses() -> None:

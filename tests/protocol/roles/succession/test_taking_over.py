@@ -7,6 +7,7 @@ from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.merkle import leaf_hash, verify_inclusion
 from fermata.protocol.state.state import OPENED
 from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.ports import LOGGED, Store
 from fermata.types import Role
 from fermata.wire.v1.envelope_pb2 import LogEntry
 from harness.chains import COORDINATOR
@@ -188,3 +189,33 @@ def test_l42_what_was_logged_in_the_view_before_has_a_receipt_of_the_head_that_b
         assert head.origin == run.charter.origin_of(1)
         assert head.size == max(entry, handed.start) + 1
         verify_inclusion(leaf_hash(leaf), entry, head.size, receipt.inclusion_proof, head.root)
+
+
+def test_l42_a_receipt_of_a_view_that_is_over_is_void_and_its_report_goes_to_the_next() -> None:
+    run, slot = SuccessionRun(first="2025Q3", last="2025Q3"), "answer/1/0"
+    for name in run.charter.labs:
+        run.cut.add((name, COORDINATOR))
+    run.turn(3, 1000)
+    # Its report is the last entry, and reaches nobody else before the coordinator is gone.
+    lab, store = run.drivers["lab-1"], run.stores["lab-1"]
+    run.cut.remove(("lab-1", COORDINATOR))
+    while store.value("receipt/" + slot) is None:
+        assert lab.step()
+    promised = origin_of(store, slot)
+    deposed(run)
+    told = [what for name, what, _ in run.told if name == "lab-1"]
+    assert told.count("receipt_void") == 1
+    assert "stopped" not in told[told.index("receipt_void") :]
+    # The draft was pending again, and the successor has promised an entry for it.
+    assert store.draft_outcome(slot) == LOGGED
+    assert (promised, origin_of(store, slot)) == (
+        run.charter.log_origin,
+        run.charter.origin_of(1),
+    )
+
+
+def origin_of(store: Store, slot: str) -> str:
+    """Of which log, and so of which view, the head of a draft's receipt is."""
+    note = store.value("receipt/" + slot)
+    assert note is not None
+    return parse_checkpoint(parse_note(note).text).origin
