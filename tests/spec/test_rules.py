@@ -22,7 +22,7 @@ VECTORS = json.loads((ROOT / "tests" / "vectors" / "rules.json").read_text())
 CASES = {case["name"]: case for case in VECTORS["cases"]}
 #: What the simulator's own opinion knows: levels and changes of a sum, what rules about a panel
 #: count, and rules that join them.
-SIMPLE = {"level", "change", "no-result", "silent", "beyond-share", None}
+SIMPLE = {"level", "change", "no-result", "silent", "beyond-share", "able", None}
 
 
 def rules_of(text):
@@ -121,6 +121,13 @@ def test_the_pages_rules_written_again_say_the_same(name):
                 assert text == format(rules_check.rounded(value, 12), "f")
 
 
+def able_by_period(case):
+    """Of each period: how many auditors could open by the close of its last call (RU12)."""
+    count = len(case["rounds"])
+    periods, able = case.get("periods") or range(count), case.get("able") or [None] * count
+    return list(dict(zip(periods, able, strict=True)).values())
+
+
 def is_simple(case):
     rules = tomllib.loads(case["rules"])["rule"]
     names = {f"{rule.get('metric', 'x')} {rule.get('statistic', 'sum')}" for rule in rules}
@@ -131,10 +138,16 @@ def is_simple(case):
 def test_the_simulators_second_opinion_says_the_same(name):
     case = CASES[name]
     values = [results if not results else [results["x sum"]] for results in by_period(case)]
-    rows = zip(sums_by_period(case), ages_by_period(case), beyond_by_period(case), strict=True)
+    rows = zip(
+        sums_by_period(case),
+        ages_by_period(case),
+        beyond_by_period(case),
+        able_by_period(case),
+        strict=True,
+    )
     sums = [
-        Stood(frozenset(own[0] if own else ()), own[1] if own else Fraction(0), ages, beyond)
-        for own, ages, beyond in rows
+        Stood(frozenset(own[0] if own else ()), own[1] if own else Fraction(0), *counts)
+        for own, *counts in rows
     ]
     rules = rules_of(case["rules"])
     for end, expected in enumerate(case["verdicts"], 1):

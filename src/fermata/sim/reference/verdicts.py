@@ -1,8 +1,9 @@
 """What the rules of a simulated charter say, from the labs' own figures: with fractions alone.
 
 It is written independently of fermata.protocol.statistics.policy, from docs/spec/rules.md, RU2,
-RU4 to RU6b: levels and changes of a sum, mean or count, rounds without a result of the metric's
-panel, organisations that are silent or beyond their share, and rules that join them.
+RU4 to RU6b and RU12: levels and changes of a sum, mean or count, rounds without a result of the
+metric's panel, organisations that are silent or beyond their share, auditors that could open, and
+rules that join them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,12 +26,14 @@ class Stood:
 
     ``ages``: by organisation, the periods since its oldest figure that stands; ``beyond``: how many
     organisations have a newest figure beyond its share. Both are None before the round's close.
+    ``able``: how many auditors could open by the newest drill before it, None without one.
     """
 
     labs: frozenset[str]
     at: Fraction
     ages: Mapping[str, int] | None = None
     beyond: int | None = None
+    able: int | None = None
 
 
 #: Of each round; in full, None.
@@ -88,7 +91,7 @@ def _now(
         return None if None in parts else not wanted
     if rule.kind == "no-result":
         return _without_result(values) >= rule.limit
-    if rule.kind in ("silent", "beyond-share"):
+    if rule.kind in ("silent", "beyond-share", "able"):
         count = _count(rule, sums[len(values) - 1])
         return None if count is None else _passes(rule, Fraction(count))
     value = _result(rule.statistic, values[-1])
@@ -147,7 +150,10 @@ def _change(rule: Rule, values: Values, sums: Sequence[Stood]) -> bool | None:
 
 
 def _count(rule: Rule, stood: Stood) -> int | None:
-    """RU4: how many organisations a rule counts as of a round's close; None before that."""
+    """RU4, RU12: how many organisations, or auditors, a rule counts as of a round's close; None
+    before that."""
+    if rule.kind == "able":
+        return stood.able
     if rule.kind == "beyond-share":
         return stood.beyond
     if stood.ages is None:
