@@ -136,3 +136,9 @@ def test_what_was_settled_and_is_gone_is_told(monkeypatch):
     other.append(leaf_hash(b"y"))
     oracle.look("successor-1", Copy(other), True)
     assert "successor-1: settled entries are of two logs" in oracle.violations
+
+
+def test_su23_boards_that_lie_about_entries_are_told_and_others_hand_them_out():
+    assert outcome(8).seen["board lies"] > 0
+    assert outcome(8).seen["gathered"] > 0
+    assert outcome(0).seen["gathered"] > 0

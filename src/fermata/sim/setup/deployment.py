@@ -70,6 +70,8 @@ class Shape:
     drill_s: int = field(default=0, repr=False)
     #: Coordinators after the first, with the terms of ``succession_text``.
     successors: int = field(default=0, repr=False)
+    #: For how many later rounds sealed parts are kept; 0 for ever.
+    kept_rounds: int = field(default=0, repr=False)
 
     @property
     def labs(self) -> int:
@@ -145,7 +147,7 @@ headroom_bits = 4
 
 [rounds]
 {_periods_text(shape)}
-window_s = {shape.window_s}{_heartbeat_text(shape)}
+window_s = {shape.window_s}{_kept_text(shape)}{_heartbeat_text(shape)}
 
 [disclosure]
 {_sums_text(shape)}
@@ -174,6 +176,10 @@ window_s = {shape.window_s}{_heartbeat_text(shape)}
 
 def _heartbeat_text(shape: Shape) -> str:
     return f"\nheartbeat_s = {HEARTBEAT_S}" if shape.successors else ""
+
+
+def _kept_text(shape: Shape) -> str:
+    return f"\nkept_rounds = {shape.kept_rounds}" if shape.kept_rounds else ""
 
 
 def _succession_text(shape: Shape, keys: Mapping[str, SigningKey]) -> list[str]:

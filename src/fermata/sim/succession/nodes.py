@@ -4,20 +4,18 @@ A coordinator's turn is that of ``fermata coordinator run``, as writer or standb
 turn of an auditor or a lab is that of its own program.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import Refusal, TransportError
 from fermata.log.checkpoint import Checkpoint
-from fermata.log.merkle import Tree, leaf_hash
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.lab import LabTools, Measurement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.roles.succession.crossing import common, cross
+from fermata.protocol.roles.succession.crossing import cross
 from fermata.protocol.roles.succession.mirroring import Mirror
 from fermata.protocol.roles.succession.own_parts import OwnParts
 from fermata.protocol.roles.succession.sealed_parts import SealedParts
@@ -31,6 +29,7 @@ from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.ports import Log, LogWrapper, Outside, Store, Witness
 from fermata.sim.faults import Fragile, Fuse
 from fermata.sim.setup.deployment import COORDINATOR, MODULUS_BITS_MIN, Deployment
+from fermata.sim.succession.copies import Asking, Boards, Copies
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.board_service_pb2 import BoardWords
@@ -38,22 +37,6 @@ from fermata.wire.v1.succession_pb2 import Leave
 
 #: A coordinator's id to the way to it.
 Ways = Callable[[str], Log]
-
-
-@dataclass(frozen=True, slots=True)
-class HandedCopy:
-    """An auditor's copy up to the head of its Leave; see ``standing_by.HandedIn``."""
-
-    auditor: str
-    head_view: int
-    head: Checkpoint
-    note: bytes
-    start: int
-    rest: tuple[bytes, ...]
-
-    def leaves(self) -> Iterator[bytes]:
-        """The entries after ``start``."""
-        return iter(self.rest)
 
 
 class Copied(LogWrapper):
@@ -156,21 +139,23 @@ class Hub(Node):
         super().__init__(*arguments)
         self.kept: dict[str, BoardWords] = {}
         self.is_paused = self.withholds = self.keeps_parts = False
+        #: Whether its board hands out other entries than those that it is asked for.
+        self.lies = False
         #: Whom it shows another log, and that log, of a coordinator that splits the view.
         self.half: frozenset[str] = frozenset()
         self._fork: LogWriter | None = None
-        self._handed: dict[str, HandedCopy] = {}
         self._heard: tuple[list[Sequence[BoardWords]], Heard] | None = None
 
     def start(self) -> None:
         """Rebuilds everything volatile from the disk. Raises StorageError, Crash."""
         replica = self.replica_of(self.store())
         self.writer = LogWriter(replica, self.key)
-        self._fork, self._handed, self._heard = None, {}, None
+        self._fork, self._heard = None, None
+        self.copies = Copies(self.name, replica, self.outside.on_event)
         self.board = Board()
         self.board.put_back(views_of(replica), self.kept.values())
         self.mirror = Mirror(replica, lambda reason: None, SealedParts(replica))
-        self.successor = Successor(self.name, replica, lambda: list(self._handed.values()))
+        self.successor = Successor(self.name, replica, self.copies.whole)
         self.driver = self.make_driver(replica, self.writer)
 
     @property
@@ -213,26 +198,27 @@ class Hub(Node):
         if kept is not None:
             self.kept[kept.party] = kept
 
-    def hand_in(self, left: Left, note: bytes, tree: Tree, store: Store) -> None:
-        """Takes the entries up to the head of an auditor's Leave that this log lacks (SU19)."""
-        own, head = self.replica.tree, left.head
-        if head is None or (head.size <= own.size and own.root(head.size) == head.root):
-            return
-        start = common(own, _Leaves(store), head.size)
-        rest = tuple(store.leaves(start, head.size))
-        grown = own.first(start)
-        for leaf in rest:
-            grown.append(leaf_hash(leaf))
-        if grown.root() == head.root:
-            made = HandedCopy(left.auditor, left.head_view, head, note, start, rest)
-            self._handed[left.auditor] = made
+    def copy(self, auditor: str, head: Checkpoint, start: int) -> Sequence[bytes] | None:
+        """What its board hands out of the entries up to a head (SU23); None if it has none."""
+        if self.lies:
+            return [b"another entry"] * (head.size - start)
+        return self.copies.handed_out(auditor, head, start)
 
-    def step(self, said: Sequence[Sequence[BoardWords]], claims: Sequence[tuple[int, str]]) -> int:
+    def step(
+        self,
+        said: Sequence[Sequence[BoardWords]],
+        claims: Sequence[tuple[int, str]],
+        boards: Boards,
+    ) -> int:
         """One turn as writer or standby. ``said``: what the other boards say."""
         came = cross(self.replica, self.ways, claims)
+        if came:
+            self.copies.clear()
         if self.leads:
             self._bootstrap()
-        if self._begins([self.words(), *said]):
+        heard = self._hear([self.words(), *said])
+        self.copies.gather(views_of(self.replica), heard, boards)
+        if self._begins(heard):
             return came + 1
         views = views_of(self.replica)
         leading = views.coordinator(self.replica.state.view).id
@@ -244,16 +230,23 @@ class Hub(Node):
             return came + self.mirror.sealed.fetch(ways)
         return came + self.mirror.step(self.ways(leading), ways)
 
-    def _begins(self, every: list[Sequence[BoardWords]]) -> bool:
-        """Whether it begins a view now that it leads; it may lead the one that it is in as well."""
+    def _hear(self, every: list[Sequence[BoardWords]]) -> Heard:
         if self._heard is None or self._heard[0] != every:
             self._heard = every, hear(views_of(self.replica), every)
-        made = self.successor.look(self._heard[1], self.outside.clock_ms())
+        return self._heard[1]
+
+    def _begins(self, heard: Heard) -> bool:
+        """Whether it begins a view now that it leads; it may lead the one that it is in as well."""
+        made = self.successor.look(heard, self.outside.clock_ms())
         if made is None:
             return False
-        pinned, left_out = self.deployment.charter, made.left_out
+        pinned, left_out, view = self.deployment.charter, made.left_out, made.handover.view
+        offered = sum(left.view == view for left, _ in heard.leaves.values())
         begin(pinned, self.store(), self.key, MODULUS_BITS_MIN, self.successor, made)
-        self.outside.on_event("took_over", {"view": made.handover.view, "left_out": left_out})
+        self.outside.on_event("took_over", {"view": view, "left_out": left_out})
+        if len(made.handover.leaves) < offered:
+            without = offered - len(made.handover.leaves)
+            self.outside.on_event("did_without", {"view": view, "leaves": without})
         self.start()
         return True
 
@@ -264,25 +257,16 @@ class Hub(Node):
             self.writer.append(self.deployment.key_envelope)
 
 
-class _Leaves(LogWrapper):
-    """A store, as far as reading leaves needs it."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def read(self, start: int, count_max: int) -> list[bytes]:
-        """See Log."""
-        return self._store.leaves(start, min(start + count_max, self._store.entry_count()))
-
-
 class Member(Node):
-    """An auditor's or a lab's node."""
+    """An auditor's or a lab's node. ``keeps``: an auditor that hands its entries to no board."""
 
     _heard: tuple[int, Sequence[Sequence[BoardWords]]] = (0, ())
+    keeps = False
 
     def start(self) -> None:
         """Rebuilds everything volatile from the disk. Raises StorageError, Crash."""
         self._heard = 0, ()
+        self._asking = Asking(self.outside.on_event)
         replica = self.replica_of(self.store())
         self.driver = self.make_driver(replica, _Leader(replica, self.ways))
         self._parts = OwnParts(replica)
@@ -292,7 +276,12 @@ class Member(Node):
         self._parts.look()
         return self._parts.part(digest)
 
-    def step(self, said: Sequence[Sequence[BoardWords]], claims: Sequence[tuple[int, str]]) -> int:
+    def step(
+        self,
+        said: Sequence[Sequence[BoardWords]],
+        claims: Sequence[tuple[int, str]],
+        boards: Boards,
+    ) -> int:
         """One turn: takes what boards say, goes on with a later view, and runs its role."""
         driver = self.running
         heard = driver.replica.tree.size, said
@@ -300,6 +289,8 @@ class Member(Node):
         if driver.leaver is not None and heard != self._heard:
             driver.leaver.hear(words for board in said for words in board)
             self._heard = heard
+        if driver.leaver is not None:
+            self._asking.ask(driver.leaver, boards)
         return cross(driver.replica, self.ways, claims) + driver.step()
 
     def left(self) -> tuple[Left, bytes] | None:

@@ -1,9 +1,10 @@
 """One run from one seed: coordinators stop, sleep, lie and come back; then all must be well."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fermata.errors import FermataError
 from fermata.log.checkpoint import signed_alone
+from fermata.protocol.standing.retention import judged_size, letting_go
 from fermata.protocol.state.calls import is_over
 from fermata.protocol.state.state import OPENED, REFUSED
 from fermata.protocol.verify.bundle import build_bundle
@@ -13,8 +14,9 @@ from fermata.protocol.verify.verifier import verify_bundle
 from fermata.sim.dice import Dice, stream
 from fermata.sim.faults import Tally
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Shape
-from fermata.sim.succession.nodes import Hub, views_of
+from fermata.sim.succession.nodes import Hub, Member, views_of
 from fermata.sim.succession.world import World
+from fermata.types import Role
 
 #: Of four three witness, of three all, of five four.
 SHAPES = (
@@ -23,6 +25,8 @@ SHAPES = (
     Shape(auditors=3, threshold=2, organisations="abcd", rounds=2, successors=3),
     Shape(auditors=5, threshold=3, organisations="abcd", rounds=2, successors=2),
 )
+#: For how many rounds sealed parts are kept; 0 for ever.
+TERMS = (0, 1, 2)
 #: What may happen in a turn of the trouble, and how often in a thousand.
 FAULTS = {
     "coordinator killed": 6,
@@ -39,6 +43,13 @@ FAULTS = {
 }
 #: How often in a thousand turns a coordinator begins, or ends, to hand out no sealed part.
 PARTS_KEPT = 16
+#: The same of what boards and auditors do with the entries of heads.
+BOARD_FAULTS = {
+    "board lies": 10,
+    "board is honest again": 12,
+    "auditor keeps its entries": 8,
+    "auditor hands them in": 8,
+}
 TURNS_PER_NODE, TURN_MS_MAX = 45, 50_000
 FUSE_CALLS_MAX, SKEW_MS_MAX = 40, 60_000
 #: How far the clock moves after a pass of the calm in which something, or nothing, has happened.
@@ -66,8 +77,10 @@ class Outcome:
 def run(seed: int) -> Outcome:
     """Simulates one deployment; the same seed gives the same outcome, line by line."""
     shape = Dice(stream(seed, "succession/shape")).pick(SHAPES)
+    shape = replace(shape, kept_rounds=Dice(stream(seed, "succession/terms")).pick(TERMS))
     world = World(seed, shape)
-    world.tell("run", f"seed {seed}: {shape}, {shape.successors} successors")
+    kept = f"kept_rounds {shape.kept_rounds}"
+    world.tell("run", f"seed {seed}: {shape}, {shape.successors} successors, {kept}")
     world.first()
     _trouble(world)
     _calm(world)
@@ -102,6 +115,7 @@ def _trouble(world: World) -> None:
             world.tally[fault] += 1
         if are_kept:
             _keep_parts(world)
+        _boards(world)
         world.step(dice.pick(names))
 
 
@@ -156,6 +170,27 @@ def _happens(world: World, fault: str) -> bool:
     return True
 
 
+def _boards(world: World) -> None:
+    """Lets a board begin or end to lie, or an auditor to keep its entries to itself."""
+    dice = world.board_dice
+    what = dice.weighted((*BOARD_FAULTS.items(), ("", 1000 - sum(BOARD_FAULTS.values()))))
+    hub = world.hubs[dice.pick(tuple(world.hubs))]
+    auditor = world.members[dice.pick(world.charter.auditors)]
+    match what:
+        case "board lies" if not hub.lies:
+            hub.lies, who = True, hub.name
+        case "board is honest again" if hub.lies:
+            hub.lies, who = False, hub.name
+        case "auditor keeps its entries" if not auditor.keeps:
+            auditor.keeps, who = True, auditor.name
+        case "auditor hands them in" if auditor.keeps:
+            auditor.keeps, who = False, auditor.name
+        case _:
+            return
+    world.tally[what] += 1
+    world.tell(who, what)
+
+
 def _calm(world: World) -> None:
     """Ends all faults. In half of the runs one coordinator that is dead never comes back."""
     world.tell("network", "all is calm from here")
@@ -167,8 +202,10 @@ def _calm(world: World) -> None:
     for node in world.nodes.values():
         node.fuse.put_out()
     for hub in world.hubs.values():
-        hub.is_paused = hub.withholds = hub.keeps_parts = False
+        hub.is_paused = hub.withholds = hub.keeps_parts = hub.lies = False
         hub.half = frozenset()
+    for member in world.members.values():
+        member.keeps = False
 
 
 def _settle(world: World) -> Hub | None:
@@ -202,8 +239,25 @@ def _is_well(world: World, leader: Hub) -> bool:
     views = {n.running.replica.state.view for n in running if n.driver is not None}
     members = [member for name, member in world.members.items() if name not in beyond]
     pending = [draft for member in members for draft in member.disk.drafts_pending()]
+    # L62: whoever keeps sealed parts has dropped what is let go.
+    keepers = [n for n in running if n.role in (Role.COORDINATOR, Role.AUDITOR)]
+    if any(_kept_too_long(n, leader) for n in keepers):
+        return False
     is_same = len(sizes) == len(running) and views == {state.view} and min(sizes) > start
     return is_same and not pending and start < leader.replica.witnessed.size == size
+
+
+def _let_go(leader: Hub) -> list[bytes]:
+    """SHA-256 of the parts that the leader's log lets go."""
+    state = leader.replica.state
+    going = letting_go(state, judged_size(state, leader.replica.witnessed.size))
+    rounds = [round_ for round_ in state.rounds if round_.number in going.gone]
+    named = {report.sealed_sha256 for r in rounds for report in r.reports.values()}
+    return sorted(named - going.owed)
+
+
+def _kept_too_long(node: Hub | Member, leader: Hub) -> bool:
+    return any(node.disk.sealed(digest) is not None for digest in _let_go(leader))
 
 
 def _judge(world: World, leader: Hub) -> None:
@@ -221,6 +275,7 @@ def _judge(world: World, leader: Hub) -> None:
     except FermataError as error:
         world.oracle.violate(f"no bundle: {error.reason}")
         return
+    world.tally["sealed parts let go"] += len(_let_go(leader))
     verification = verify_bundle(files, world.charter.sha256, MODULUS_BITS_MIN)
     for check in verification.checks:
         if check.status == FAILED:

@@ -1,10 +1,11 @@
 """Coordinators, auditors and labs in one process, and the links between them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import FermataError, InvalidProof, StorageError, TransportError
+from fermata.log.checkpoint import Checkpoint
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.wire.ports import Log, OnEvent, Outside
 from fermata.sim.dice import Dice, stream
@@ -12,11 +13,19 @@ from fermata.sim.faults import Crash, Fuse, Tally
 from fermata.sim.setup.canaries import Canaries
 from fermata.sim.setup.deployment import COORDINATOR, Shape, deployment_of
 from fermata.sim.setup.inputs import Inputs
+from fermata.sim.succession.copies import AskCopy
 from fermata.sim.succession.nodes import Hub, Member
 from fermata.sim.succession.oracle import Oracle
 
 #: 2036-01-01T00:00:00Z: all periods are over by then.
 START_MS = 2_082_758_400_000
+
+
+#: Events that a run counts, by their reason if they have one.
+TALLIED = (
+    *("left", "took_over", "word_broken", "close_waits"),
+    *("copy_came", "copy_false", "gathered", "did_without"),
+)
 
 
 class _Way:
@@ -38,6 +47,8 @@ class World:
         self.charter = self.deployment.charter
         self.dice = Dice(stream(seed, "succession/scheduler"))
         self.parts_dice = Dice(stream(seed, "succession/parts"))
+        #: What boards do with entries has dice of its own: a seed plays the same without it.
+        self.board_dice = Dice(stream(seed, "succession/boards"))
         self.now_ms, self.lost = START_MS, 0
         self.skew_ms: dict[str, int] = {}
         self.cut: set[tuple[str, str]] = set()
@@ -71,7 +82,7 @@ class World:
 
     def _on_event_of(self, name: str) -> OnEvent:
         def on_event(event: str, fields: Mapping[str, str | int]) -> None:
-            if event in ("left", "took_over", "word_broken", "close_waits"):
+            if event in TALLIED:
                 self.tally[f"{event} {fields.get('reason', '')}".strip()] += 1
             more = "".join(f" {key}={value}" for key, value in fields.items())
             self.tell(name, event + more)
@@ -121,7 +132,8 @@ class World:
             near = [h for h in self.hubs if h != name and self.is_open(name, h)]
             said = [self.hubs[h].words() for h in near]
             claims = [(self.hubs[h].replica.state.view, h) for h in near]
-            changed = node.step(said, claims)
+            boards = [(h, self._asking(h)) for h in near]
+            changed = node.step(said, claims, boards)
         except Crash as crash:
             self.crashed(crash)
             changed = 1
@@ -149,8 +161,9 @@ class World:
                 continue
             try:
                 hub.post(leaver.words())
-                if left is not None and self._leads(left[0].view, name):
-                    hub.hand_in(*left, node.running.replica.tree, node.disk)
+                # SU23: to every board, since the next coordinator may keep them to itself.
+                if left is not None and not node.keeps:
+                    hub.copies.hand_in(*left, node.disk)
             except FermataError as error:
                 self.tell(node.name, f"is refused by the board of {name}: {error.reason}")
 
@@ -173,8 +186,19 @@ class World:
             except FermataError as error:
                 self.tell(node.name, f"gives {name} no sealed part: {error.reason}")
 
-    def _leads(self, view: int, hub: str) -> bool:
-        return self.charter.coordinators[view % len(self.hubs)] == hub
+    def _asking(self, hub: str) -> AskCopy:
+        """How a node that is near asks the board of a coordinator for entries."""
+
+        def ask(auditor: str, head: Checkpoint, start: int) -> Sequence[bytes] | None:
+            if self.lost and self.board_dice.chance(self.lost):
+                return None
+            try:
+                return self.hubs[hub].copy(auditor, head, start)
+            except Crash as crash:
+                self.crashed(crash)
+                return None
+
+        return ask
 
     def _look(self, name: str) -> None:
         driver = self.nodes[name].driver
