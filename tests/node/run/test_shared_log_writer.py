@@ -133,6 +133,45 @@ def test_reports_that_come_while_one_is_checked_are_checked_together_each_with_i
     assert desk._busy == set()
 
 
+@pytest.mark.parametrize("fills", [True, False])
+def test_where_two_reports_wait_the_check_is_put_off_until_enough_came_or_its_time_is_up(
+    monkeypatch, fills: bool
+):
+    monkeypatch.setattr(shared_log_writer, "TOGETHER_MAX", 3)
+    begun, go_on, batches = threading.Event(), threading.Event(), []
+
+    def check_all(checks):
+        batches.append([check.lab for check in checks])
+        begun.set()
+        assert go_on.wait(60)
+        return {}
+
+    desk = ProofDesk(check_all, gather_s=300 if fills else 0.05)
+
+    def waits_for(count: int) -> None:
+        limit = time.monotonic() + 60
+        while len(desk._waiting) != count:
+            assert time.monotonic() < limit
+
+    with ThreadPoolExecutor(4) as pool:
+        ends = [pool.submit(desk.run, ReportCheck("lab-1", 1, None, ()))]
+        # One that comes alone is checked at once.
+        assert begun.wait(60)
+        for number, lab in enumerate(("lab-2", "lab-3")):
+            ends.append(pool.submit(desk.run, ReportCheck(lab, 1, None, ())))
+            waits_for(number + 1)
+        go_on.set()
+        ends[0].result(60)
+        if fills:
+            # The two still wait, however long it takes, and the third ends their wait.
+            assert len(batches) == 1
+            ends.append(pool.submit(desk.run, ReportCheck("lab-4", 1, None, ())))
+        for end in ends:
+            end.result(60)
+    together = ["lab-2", "lab-3", *["lab-4"] * fills]
+    assert batches == [["lab-1"], together]
+
+
 def test_a_fault_of_the_check_ends_all_that_wait_for_it_and_the_next_is_checked():
     faults = [RuntimeError("a fault")]
 

@@ -21,6 +21,9 @@ from fermata.types import Role
 #: Reports whose proofs are checked together, at most. Beyond it a report costs no less, and all of
 #: them wait for the last.
 TOGETHER_MAX = 64
+#: How long a check that several reports wait for is put off, so that more can come: one among few
+#: others costs twice as much as one among many.
+GATHER_S = 0.25
 
 #: Checks reports together; gives the error of each that does not hold, by position.
 CheckAll = Callable[[Sequence[ReportCheck]], dict[int, VerificationError]]
@@ -39,16 +42,22 @@ class ProofDesk:
     """Runs the proof checks of reports, fairly between labs, and charges those that fail.
 
     One thread checks at a time, and takes all reports that have come since the last check began: a
-    report among others costs a third of one alone, so the desk is the faster the more wait. A false
-    proof makes the checks of those beside it alone necessary, once each.
+    report among others costs a third of one alone, so the desk is the faster the more wait. One that
+    comes alone is checked at once. Where two or more wait, the check is put off for ``gather_s``
+    seconds: otherwise a desk that keeps up with those that come checks two at a time, at the cost
+    of a whole core. A false proof makes the checks of those beside it alone necessary, once each.
 
     It counts failed checks by lab, in memory, for the newest round that a check was asked for: one
     number per lab, which a restart forgives. Thread-safe.
     """
 
-    def __init__(self, check_all: CheckAll) -> None:
+    def __init__(self, check_all: CheckAll, gather_s: float = GATHER_S) -> None:
         self._check_all = check_all
-        self._changed = threading.Condition()
+        self._gather_s = gather_s
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)
+        #: Of the same lock: as many wait as are checked together.
+        self._filled = threading.Condition(lock)
         self._waiting: list[_Turn] = []
         self._is_checking = False
         self._busy: set[str] = set()
@@ -64,6 +73,8 @@ class ProofDesk:
         with self._changed:
             self._admit(check)
             self._waiting.append(turn)
+            if len(self._waiting) >= TOGETHER_MAX:
+                self._filled.notify()
         try:
             while (together := self._next(turn)) is not None:
                 self._check(together)
@@ -80,6 +91,8 @@ class ProofDesk:
             if turn.is_done:
                 return None
             self._is_checking = True
+            if len(self._waiting) > 1:
+                self._filled.wait_for(lambda: len(self._waiting) >= TOGETHER_MAX, self._gather_s)
             taken, self._waiting = self._waiting[:TOGETHER_MAX], self._waiting[TOGETHER_MAX:]
             return taken
 
