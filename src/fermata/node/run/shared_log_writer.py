@@ -42,10 +42,11 @@ class ProofDesk:
     """Runs the proof checks of reports, fairly between labs, and charges those that fail.
 
     One thread checks at a time, and takes all reports that have come since the last check began: a
-    report among others costs a third of one alone, so the desk is the faster the more wait. One that
-    comes alone is checked at once. Where two or more wait, the check is put off for ``gather_s``
-    seconds: otherwise a desk that keeps up with those that come checks two at a time, at the cost
-    of a whole core. A false proof makes the checks of those beside it alone necessary, once each.
+    report among others costs a third of one alone, so the desk is the faster the more wait. One
+    that comes alone is checked at once. Where two or more wait, the check is put off for
+    ``gather_s`` seconds: otherwise a desk that keeps up with those that come checks two at a time,
+    at the cost of a whole core. A false proof makes the checks of those beside it alone necessary,
+    once each.
 
     It counts failed checks by lab, in memory, for the newest round that a check was asked for: one
     number per lab, which a restart forgives. Thread-safe.
