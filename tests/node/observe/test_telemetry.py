@@ -1,17 +1,21 @@
 """The node's log, metrics and health page."""
 
+import ast
 import http.client
 import io
 import json
 import stat
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fermata
 from fermata.errors import ConfigError
-from fermata.node.observe.telemetry import LABELS, Telemetry, join_address, split_address
+from fermata.node.observe.telemetry import FIELDS, LABELS, Telemetry, join_address, split_address
 
 
 class Log(io.StringIO):
@@ -49,6 +53,37 @@ def test_event_is_one_line_of_json(node, log):
             "failures": 2,
         }
     ]
+
+
+#: What passes an event on to the telemetry: with keywords, or with a map as its second argument.
+TELLS = {"event", "tell", "_tell", "on_event", "_on_event", "_event_once"}
+
+
+def fields_of(call: ast.Call) -> Iterator[str]:
+    """The names of the fields in a call that tells an event whose name stands there."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    first = call.args[0] if call.args else None
+    if name not in TELLS or not isinstance(first, ast.Constant) or not isinstance(first.value, str):
+        return
+    yield from (keyword.arg for keyword in call.keywords if keyword.arg is not None)
+    for argument in call.args[1:]:
+        if isinstance(argument, ast.Dict):
+            yield from (key.value for key in argument.keys if isinstance(key, ast.Constant))
+
+
+def test_every_event_of_the_source_has_fields_that_are_on_the_list():
+    root = Path(fermata.__file__).parent
+    told = {
+        (str(file.relative_to(root)), call.lineno, field)
+        for file in root.rglob("*.py")
+        # The simulator tells its own trace.
+        if file.relative_to(root).parts[0] != "sim"
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call)
+        for field in fields_of(call)
+    }
+    assert len(told) > 80
+    assert {place for place in told if place[2] not in FIELDS} == set()
 
 
 @pytest.mark.parametrize("name", ["value", "metric", "message", "error", "Reason", "node", "event"])

@@ -28,8 +28,8 @@ from fermata.protocol.wire.ports import ClockMs
 # fmt: off
 FIELDS = frozenset({
     "address", "ahead_s", "backlog", "duration_ms", "entries", "entry", "expires_ms",
-    "failures", "fault", "generation", "incident", "method", "party", "port", "reason", "role",
-    "round", "serial", "size", "slot", "status", "times", "version", "view", "where",
+    "failures", "fault", "generation", "incident", "method", "parts", "party", "port", "reason",
+    "role", "round", "serial", "size", "slot", "status", "times", "version", "view", "where",
 })
 # fmt: on
 #: Names that a label of a metric may have.

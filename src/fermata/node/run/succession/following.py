@@ -246,7 +246,7 @@ def _open_following(base: Base, wake: Wake) -> Following:
         telemetry.event("board_refused", party=coordinator, reason=reason)
 
     def given(coordinator: str, count: int) -> None:
-        telemetry.event("sealed_given", party=coordinator, count=count)
+        telemetry.event("sealed_given", party=coordinator, parts=count)
 
     asking = AskingForCopies(wake.stopping.is_set, wake.now)
     giving = GivingParts(replica, wake.stopping.is_set, given)
