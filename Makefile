@@ -151,7 +151,7 @@ bench-keys: setup
 	@$(RUN) --group bench python scripts/bench_keys.py --runs $(RUNS) --out bench-keys.json $(ARGS)
 
 SEEDS ?= 50
-# Key generations in memory, half of them with a party that lies; about a second each.
+# Key generations in memory, half of them with a party that lies; some two seconds of CPU each.
 keygen-sim: setup
 	@$(RUN) python -m fermata.sim.keygen --seeds $(SEEDS)
 

@@ -197,8 +197,9 @@ class Driver:
     def _may_speak(self) -> bool:
         """Whether it may give an epoch up: it has not left, and has all that it has cosigned."""
         leaver = self.leaver
-        is_back = leaver is not None and leaver.holds_back()
-        return leaver is None or not (is_back or not leaver.may_cosign(self.replica.tree.size))
+        if leaver is None:
+            return True
+        return not leaver.holds_back() and leaver.may_cosign(self.replica.tree.size)
 
     def _step_leaver(self) -> int:
         return 0 if self.leaver is None else self.leaver.step()

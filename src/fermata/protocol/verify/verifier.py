@@ -130,12 +130,13 @@ class _Run:
         self.witnessed = NOTHING
         #: Of figures that stand or wait, by (round, lab, panel).
         self.ciphertexts: dict[tuple[int, str, str], tuple[int, ...]] = {}
-        #: Rounds whose sealed parts the term has let go, and of these the ones that had reports;
-        #: and rounds of which some figures in the sums are of such a round. Then all others.
+        #: Rounds whose sealed parts the term has let go.
         self.gone: frozenset[RoundNumber] = frozenset()
+        #: Rounds with reports: those that are gone, and all others.
         self.unlinked: list[RoundNumber] = []
-        self.unmultiplied: list[RoundNumber] = []
         self.linked: list[RoundNumber] = []
+        #: Rounds with sums: those with some figure of a round that is gone, and all others.
+        self.unmultiplied: list[RoundNumber] = []
         self.multiplied: list[RoundNumber] = []
         self._findings: dict[int, list[str]] = {}
         self._reached: set[int] = set()
