@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fermata.api import Bundle, Results, open_bundle, verify
     from fermata.errors import FermataError
     from fermata.protocol.verify.check_texts import Check
-    from fermata.protocol.verify.verifier import Verification
+    from fermata.protocol.verify.verification import Verification
     from fermata.summary.records.drills import DrillRecord
     from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord
     from fermata.summary.records.rounds import ResultRecord, RoundRecord

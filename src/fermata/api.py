@@ -22,7 +22,8 @@ from fermata.protocol.reprs import Records, short_repr
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.freshness import witnessed_ms
 from fermata.protocol.verify.log_checks import NOTHING
-from fermata.protocol.verify.verifier import Verification, verify_bundle
+from fermata.protocol.verify.verification import Verification
+from fermata.protocol.verify.verifier import verify_bundle
 from fermata.summary.records.drills import DrillRecord, drill_records
 from fermata.summary.records.dues import Account, account_records
 from fermata.summary.records.pause import PauseRecord, RuleRecord, pause_record, rule_records

@@ -8,7 +8,7 @@ from fermata.dashboard.source import Source
 from fermata.errors import FermataError
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.verify.check_texts import WITHOUT_CHECK, Check
-from fermata.protocol.verify.verifier import Verification
+from fermata.protocol.verify.verification import Verification
 from fermata.protocol.wire.ports import ClockMs
 
 #: After a run, the rest is this many times as long as the run: somebody who presses the button all

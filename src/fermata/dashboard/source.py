@@ -16,7 +16,8 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.state.state import State, Verdict
-from fermata.protocol.verify.verifier import Verification, verify_bundle
+from fermata.protocol.verify.verification import Verification
+from fermata.protocol.verify.verifier import verify_bundle
 from fermata.protocol.wire.ports import ClockMs
 
 

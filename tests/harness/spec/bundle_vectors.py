@@ -10,7 +10,7 @@ from typing import Any
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.check_texts import FAILED
 from fermata.protocol.verify.freshness import witnessed_ms
-from fermata.protocol.verify.verifier import Verification
+from fermata.protocol.verify.verification import Verification
 from fermata.summary.documents import results_document
 from harness.protocol.state_digest import state_digest
 

@@ -213,7 +213,7 @@ def test_an_opening_that_the_fold_got_wrong_fails_the_ninth_check(
 
     monkeypatch.setattr(opening, "combine_parts", combine)
     monkeypatch.setattr(opening, "results_of", results)
-    monkeypatch.setattr("fermata.protocol.verify.verifier.results_of", results)
+    monkeypatch.setattr("fermata.protocol.verify.round_checks.results_of", results)
     endorsed.open_part()
     assert endorsed.round.opening is not None
     invalid(bundle_of(endorsed), 9, "(round 1)", "does not open so")

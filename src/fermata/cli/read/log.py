@@ -50,7 +50,8 @@ from fermata.protocol.verify.bundle import summary_paths
 from fermata.protocol.verify.check_texts import FAILED, NOT_CHECKED, WITHOUT_CHECK, Check
 from fermata.protocol.verify.freshness import Demands, unmet, witnessed_ms
 from fermata.protocol.verify.key_checks import liars_of_ceremonies
-from fermata.protocol.verify.verifier import Verification, verify_bundle
+from fermata.protocol.verify.verification import Verification
+from fermata.protocol.verify.verifier import verify_bundle
 from fermata.summary.documents import document, drill_document, results_document
 from fermata.summary.drill_words import drill_lines, undrilled_line
 from fermata.summary.records.drills import drill_records

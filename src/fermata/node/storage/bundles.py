@@ -20,7 +20,8 @@ from fermata.protocol.verify.bundle import build_bundle, check_readable, sealed_
 from fermata.protocol.verify.check_texts import FAILED
 from fermata.protocol.verify.key_checks import ceremonies_of
 from fermata.protocol.verify.log_checks import judged_state
-from fermata.protocol.verify.verifier import Verification, verify_bundle
+from fermata.protocol.verify.verification import Verification
+from fermata.protocol.verify.verifier import verify_bundle
 from fermata.protocol.wire.codec import sha256, sha256_from_text
 from fermata.protocol.wire.ports import ClockMs, Log
 

@@ -14,7 +14,7 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.fold.governance.heads import open_head
 from fermata.protocol.roles.witness import Witnessed
-from fermata.protocol.verify.verifier import Verification
+from fermata.protocol.verify.verification import Verification
 
 
 @dataclass(frozen=True, slots=True)
