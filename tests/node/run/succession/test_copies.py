@@ -6,8 +6,9 @@ import pytest
 
 from fermata.errors import FermataError
 from fermata.log.checkpoint import Checkpoint
+from fermata.node.run.succession import copies
 from fermata.node.run.succession.board_client import BoardClient
-from fermata.node.run.succession.copies import AskingForCopies, GatheringCopies
+from fermata.node.run.succession.copies import AskingForCopies, GatheringCopies, entries_of
 from fermata.protocol.succession.following import Wanted
 from fermata.protocol.succession.heard import hear
 from fermata.wire.v1 import board_service_pb2 as wire
@@ -151,8 +152,25 @@ def test_su23_a_successor_gathers_what_was_handed_in_elsewhere(deployed):
     assert other.whole_copies() == []
 
 
-def test_su23_a_successor_is_not_misled_by_a_board(deployed, monkeypatch):
+@pytest.mark.parametrize("missing", [0, 1])
+def test_su19_3_of_a_board_no_more_is_read_than_one_may_have_been_handed(
+    deployed, monkeypatch, missing
+):
+    deployed.hand_in(0)
+    board = BoardClient(deployed.places("auditor", SECOND)[0].board)
+    # Of two answers, so that what came with the first counts as well.
+    ask = board.copy
+    monkeypatch.setattr(BoardClient, "copy", lambda _, who, head, at: ask(who, head, at, 4))
+    monkeypatch.setattr(copies, "COPY_BYTES_MAX", len(b"".join(ENTRIES[33:])) - missing)
+    got = list(entries_of(board, FIRST, HEAD, 33, lambda: False))
+    assert got == ENTRIES[33 : 40 - missing]
+
+
+def test_su23_3_a_successor_is_not_misled_by_a_board_and_asks_it_no_more(deployed, monkeypatch):
+    calls = []
+
     def lie(request):
+        calls.append(request.start)
         return wire.GetCopyResponse(leaves=[b"other"] * min(9, request.size - request.start))
 
     monkeypatch.setattr(deployed.servers[0].folder, "copy", lie)
@@ -161,7 +179,11 @@ def test_su23_a_successor_is_not_misled_by_a_board(deployed, monkeypatch):
     heard = hear(WORLD.views, [[words(FIRST)]])
     gathering = GatheringCopies("successor-1", folder, lambda: heard)
     places = deployed.places("coordinator", "successor-1")
-    for place in (places[0], places[0], places[2]):
-        gathering.ask(place)
+    gathering.ask(places[0])
+    asked = len(calls)
+    assert asked
+    gathering.ask(places[0])
+    assert len(calls) == asked
+    gathering.ask(places[2])
     (copy,) = folder.whole_copies()
     assert [*ENTRIES[: copy.start], *copy.leaves()] == ENTRIES
