@@ -171,10 +171,16 @@ def test_l64_a_node_looks_again_once_a_round_has_ended(tmp_path, monkeypatch):
         return drop_files(folder, numbers)
 
     monkeypatch.setattr(report_secrets, "drop_files", counted)
-    term = ReportsTerm(tmp_path, replica)
+    term, moments = ReportsTerm(tmp_path, replica), set()
     for _ in range(40):
         run.step()
         term.look()
+        second = replica.state.round(2)
+        opened = second.opening.entry if second and second.opening else replica.state.size
+        moments.add((opened < replica.state.size, not (tmp_path / name_of(1)).exists()))
+        # L59: the coordinator alone makes no lab delete anything.
+        assert (tmp_path / name_of(1)).exists() == (opened >= replica.witnessed.size)
+    assert moments == {(False, False), (True, False), (True, True)}
     assert replica.state.rounds[1].opening is not None
     assert files(tmp_path) == {name_of(2)}
     # Round 1 is let go once, and in between nobody looks through the folder.

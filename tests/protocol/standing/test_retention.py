@@ -111,6 +111,24 @@ def test_what_is_let_go_follows_from_the_first_entries_alone_and_is_never_owed_a
     assert before
 
 
+def test_the_parts_of_a_sum_in_its_term_are_owed_when_its_figures_no_longer_stand() -> None:
+    state = life(1, "lab-4").state
+    last = state.rounds[-1]
+    other = state.with_round(replace(last, close=replace(last.close, standing={})))
+    assert 1 not in terms_of(other, state.size).gone
+
+
+def test_a_close_that_is_not_among_the_first_entries_lets_nothing_go() -> None:
+    state = life(1, "lab-4").state
+    for round_ in state.rounds[3:]:
+        # Of the first round's figure no sum is made any more; it stands until the last close.
+        standing = round_.close.standing if round_.number < ROUNDS else {}
+        close = replace(round_.close, figures={}, standing=standing)
+        state = state.with_round(replace(round_, close=close))
+    size = state.rounds[-1].close.entry
+    assert [1 in terms_of(state, n).gone for n in (size, size + 1)] == [False, True]
+
+
 def test_a_round_that_has_not_ended_and_one_whose_sum_was_false_are_owed() -> None:
     run = life(1)
     state = run.state
