@@ -13,7 +13,6 @@ at once, and the slowest answers are set beside what checking them needs in a pr
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench_coordinator import START_S, Coordinator, until
 from bench_report import merge
 from bench_thousand_client import DEPLOYMENT, Answer, Job
 from fermata import __version__
@@ -54,45 +54,9 @@ from many_labs import AUDITORS, COORDINATOR, ManyLabs, Size, lay_out, many_labs
 
 #: Reports that are checked one by one; for more of them the time is taken in proportion.
 ONE_BY_ONE = 50
-START_S, CLOSE_S = 300.0, 120.0
-POLL_S = 0.05
+CLOSE_S = 120.0
 PROGRAM = ("-m", "fermata.cli.main", "coordinator", "run")
 CLIENT = Path(__file__).with_name("bench_thousand_client.py")
-_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass
-class Coordinator:
-    """The coordinator's process, as the system sees it."""
-
-    folder: Path
-    process: subprocess.Popen[bytes]
-    address: str = ""
-
-    def wait(self) -> None:
-        """Returns when the log is served. Raises SystemExit."""
-        file = self.folder / "data" / "log.address"
-        until(lambda: file.is_file() and file.read_text().endswith("\n"), START_S, self.process)
-        self.address = file.read_text().strip()
-
-    def cpu_s(self) -> float:
-        """CPU seconds of all its threads so far."""
-        after_name = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(after_name[11]) + int(after_name[12])) / _TICKS
-
-    def status(self, key: str) -> int:
-        """A number of /proc/PID/status, such as Threads, or VmHWM in KiB."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(text.partition(f"{key}:")[2].split()[0])
-
-
-def until(what: Callable[[], object], limit_s: float, process: subprocess.Popen[bytes]) -> None:
-    """Waits until ``what`` is true. Raises SystemExit when the time is up or the process ends."""
-    limit = time.monotonic() + limit_s
-    while not what():
-        if time.monotonic() > limit or process.poll() is not None:
-            raise SystemExit("the coordinator did not go on; see its node.log")
-        time.sleep(POLL_S)
 
 
 @dataclass
@@ -246,18 +210,20 @@ class Run:
     def stage(self, name: str) -> Iterator[None]:
         """Notes the seconds of a stage, and the coordinator's CPU seconds in it."""
         wall, cpu = time.monotonic(), self.coordinator.cpu_s()
+        second = self.coordinator.second_cpu_s()
         yield
         self.figures[f"{name}_s"] = time.monotonic() - wall
         self.figures[f"{name}_cpu_s"] = self.coordinator.cpu_s() - cpu
+        self.figures[f"{name}_second_cpu_s"] = self.coordinator.second_cpu_s() - second
 
     def watch(self) -> None:
         """All labs open a watch."""
-        before = self.coordinator.status("Threads")
+        before = self.coordinator.threads()
         with self.stage("connect"):
             answers = self.clients.order("watch")
         self.figures["watches_retries"] = sum(answer.retries for answer in answers)
         self.figures["threads_before"] = before
-        self.figures["threads_with_watches"] = self.coordinator.status("Threads")
+        self.figures["threads_with_watches"] = self.coordinator.threads()
 
     def _close_seen(self, start: int) -> Callable[[], bool]:
         """Tells at each call whether the round has been closed; each entry is read once."""
@@ -285,8 +251,8 @@ class Run:
             self.figures["watches_open"] = sum(not answer.reason for answer in still)
         self.figures["dropped"] = sum(bool(answer.reason) for answer in answers)
         self.figures["retries"] = sum(answer.retries for answer in answers)
-        self.figures["threads"] = self.coordinator.status("Threads")
-        self.figures["rss_mb"] = self.coordinator.status("VmHWM") / 1024
+        self.figures["threads"] = self.coordinator.threads()
+        self.figures["rss_mb"] = self.coordinator.rss_mb()
         for reason in sorted({answer.reason for answer in answers if answer.reason}):
             print(f"dropped: {reason}", flush=True)
         return answers
@@ -318,6 +284,7 @@ def measure_at_once(labs: ManyLabs) -> dict[str, float]:
             "at_once_p99_s": percentile(latencies, 99),
             "at_once_dropped": run.figures["dropped"],
             "at_once_cpu_s": run.figures["reports_cpu_s"],
+            "at_once_second_cpu_s": run.figures["reports_second_cpu_s"],
         }
     return figures | alone
 

@@ -1,4 +1,4 @@
-"""EN1 to EN3 at a coordinator's door: what leaves it, and what a worker's word is worth there."""
+"""EN1 to EN3 and EN7 at a coordinator's door: what leaves it, and what is believed there."""
 
 import dataclasses
 import pickle
@@ -9,8 +9,10 @@ import pytest
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import VerificationError
 from fermata.memory_store import MemoryStore
-from fermata.node.rpc.engine import tasks
+from fermata.node.rpc.engine import choose, own_process, tasks
+from fermata.node.rpc.engine.own_process import OwnEngine
 from fermata.node.rpc.engine.spread import Terms
+from fermata.node.run import coordinator
 from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.protocol.fold.proofs import items_of, proven_round
 from fermata.protocol.roles.driver import Driver
@@ -20,8 +22,9 @@ from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.types import Role
 from fermata.wire.v1 import envelope_pb2
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN, chain_at
+from harness.crypto.keys import SeededEntropy
 from harness.node.engines import Recording, Saying, Told
-from harness.nodes import lay_out, until
+from harness.nodes import LABS, lay_out, until
 
 
 class Door:
@@ -175,6 +178,43 @@ def test_en3_after_its_own_check_the_node_asks_nothing_again():
     assert not any(one.digests(public_key)[0] in cache for one in changed)
 
 
+@pytest.fixture
+def own_door(monkeypatch):
+    """A door at which one report is enough, and a process of the node's own has begun."""
+    monkeypatch.setattr(own_process, "SEVERAL", 1)
+    door = Door(None)
+    engine = OwnEngine(lambda: 0.0, SeededEntropy("x"), door.told._tell, door.replica.cache)
+    door.shared._engine = engine
+    engine.open()
+    assert engine.wait(60)
+    yield door
+    engine.close()
+
+
+def test_en7_what_the_second_process_has_checked_the_node_checks_nowhere_again(
+    own_door, monkeypatch
+):
+    here = []
+    monkeypatch.setattr("fermata.crypto.report.batch.holds", lambda given: here.append(given))
+    for lab in ("lab-1", "lab-2"):
+        own_door.send(lab)
+    own_door.shared.confirm()
+    assert sorted(own_door.proven(own_door.replica.cache).reports) == ["lab-1", "lab-2"]
+    assert here == []
+
+
+def test_en7_a_false_report_is_refused_with_the_reason_that_it_has_without_the_process(own_door):
+    alone, reasons = Door(None), []
+    made = alone.report("lab-1", is_false=True)
+    for door in (own_door, alone):
+        with pytest.raises(VerificationError) as caught:
+            door.shared.append_as(Role.LAB, "lab-1", *made)
+        reasons.append((caught.value.reason, str(caught.value)))
+    assert reasons[0] == reasons[1]
+    assert own_door.told.names()[-1] == "engine_ready"
+    assert own_door.send("lab-2")
+
+
 def test_en3_a_coordinator_confirms_right_before_each_of_its_steps(tmp_path, monkeypatch):
     """In the loop of the real node, which is what closes rounds."""
     seen = []
@@ -194,3 +234,17 @@ def test_en3_a_coordinator_confirms_right_before_each_of_its_steps(tmp_path, mon
     with site.coordinator():
         until(lambda: seen.count("step") > 2)
     assert set(zip(seen[::2], seen[1::2], strict=False)) == {("confirm", "step")}
+
+
+@pytest.mark.parametrize("has_many", [True, False])
+def test_en7_a_coordinator_of_many_labs_has_its_second_process_from_the_start(
+    has_many, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(choose, "_cores", lambda: 2)
+    site = lay_out(tmp_path / "site")
+    monkeypatch.setattr(coordinator, "MANY", len(LABS) if has_many else len(LABS) + 1)
+    with site.coordinator():
+        until(lambda: site.events(COORDINATOR, "started"))
+        if has_many:
+            until(lambda: site.events(COORDINATOR, "engine_ready"))
+    assert len(site.events(COORDINATOR, "engine_")) == has_many

@@ -13,6 +13,7 @@ from fermata.node.run import shared_log_writer
 from fermata.node.run.shared_log_writer import TOGETHER_MAX, ProofDesk, SharedLogWriter
 from fermata.protocol.fold.proofs import ReportCheck
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
+from fermata.protocol.roles import log_writer
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import statement_of, unseal
@@ -44,6 +45,28 @@ class Door:
             lab, abstention=statement_pb2.Abstention(round=1)
         )
         return self.shared.append_as(Role.LAB, lab, self.chain.seal(statement), b"")
+
+
+def test_labs_that_report_at_once_have_the_table_of_their_charter_made_once(monkeypatch):
+    """Ten of the first fifty reports made it, each for itself."""
+    door, made, real = Door(), [], log_writer.prover_table
+
+    def slow(*given):
+        made.append(given)
+        time.sleep(0.05)
+        return real(*given)
+
+    monkeypatch.setattr(log_writer, "prover_table", slow)
+    state, at_once = door.shared.state.keyed(), threading.Barrier(8)
+
+    def table():
+        at_once.wait(60)
+        return door.shared.verification_table(state.charter, state.key)
+
+    with ThreadPoolExecutor(8) as pool:
+        tables = [each.result() for each in [pool.submit(table) for _ in range(8)]]
+    assert len(made) == 1
+    assert all(table is tables[0] for table in tables)
 
 
 def test_reads_and_writes_of_others_go_on_while_a_proof_is_checked(monkeypatch):

@@ -34,6 +34,10 @@ class ProofCache:
             self._digests.clear()
         self._digests.update(digests)
 
+    def forget(self) -> None:
+        """Forgets everything, so that all of it is checked again."""
+        self._digests.clear()
+
 
 def proof_digests(
     statements: StatementSet,

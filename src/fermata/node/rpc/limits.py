@@ -35,7 +35,7 @@ class Limits:
     streams_of_one: int = 4
     streams_max: int = 4096
     threads_of_role: int = 8
-    threads_of_labs: int = 64
+    threads_of_labs: int = 128
     calls_max: int = 8192
     first_message_s: float = 5.0
     refused_per_s: float = 1.0

@@ -15,6 +15,7 @@ from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.engine.choose import make_engine
+from fermata.node.rpc.engine.own_process import MANY
 from fermata.node.rpc.engine.spread import Engine
 from fermata.node.rpc.guard import Guard
 from fermata.node.run.assembly import Base, make_node, running
@@ -142,7 +143,7 @@ def _run_writer(
     relay = EpochRelay(config, replica, writer, telemetry)
     parts = sealed_parts_of(replica)
     succession = _Succession(base, wake, parts)
-    threads = engine.terms.at_once if engine is not None else 0
+    threads = engine.terms.at_once if engine is not None and not engine.is_own else 0
     _serve(base, listen, writer, authority, wake, relay, succession, threads)
     succession.open()
     node = make_node(base, writer, wake)
@@ -232,15 +233,20 @@ class _Succession:
 
 
 def _open_engine(base: Base, url: str) -> Engine | None:
-    """The engine, which connects while the node starts; the stack of ``base`` closes it."""
+    """The engine, which connects while the node starts; the stack of ``base`` closes it.
+
+    A process of the node's own is begun now if the charter has labs for it, and else when it is
+    asked.
+    """
 
     def tell(event: str, fields: dict[str, str | int]) -> None:
         base.telemetry.event(event, **fields)
 
-    engine = make_engine(base.config, url, entropy, tell)
+    engine = make_engine(base.config, url, entropy, tell, base.replica.cache)
     if engine is not None:
         base.stack.callback(engine.close)
-        engine.open()
+        if not engine.is_own or len(base.replica.charter.labs) >= MANY:
+            engine.open()
     return engine
 
 

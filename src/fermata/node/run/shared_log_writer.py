@@ -5,14 +5,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fermata.crypto.paillier import EncryptionTable
 from fermata.crypto.signing import SigningKey
 from fermata.errors import Refusal, TransportError, VerificationError
 from fermata.node.rpc.engine.spread import Engine
 from fermata.node.run.write_budgets import COSIGNATURE, WriteBudgets, kind_of
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.proofs import ReportCheck, check_reports
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import ThresholdKey
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.ports import ClockMs, Receipt
 from fermata.protocol.wire.submission import Submission, read_submission
@@ -153,6 +156,7 @@ class SharedLogWriter(LogWriter):
         self.on_growth: Callable[[int], None] = lambda size: None
         self._proofs = ProofDesk(self.check_together)
         self._budgets = WriteBudgets(clock_ms)
+        self._table_lock = threading.Lock()
 
     def append_as(
         self, role: Role, caller: str, envelope: bytes, sealed_part: bytes = b""
@@ -186,6 +190,11 @@ class SharedLogWriter(LogWriter):
             if said[place] is False and index not in failed:
                 engine.contradict(checks[place].items)
         return {here[index]: error for index, error in failed.items()}
+
+    def verification_table(self, charter: Charter, key: ThresholdKey) -> EncryptionTable:
+        """See LogWriter. Made once, also where the first reports of a charter come at once."""
+        with self._table_lock:
+            return super().verification_table(charter, key)
 
     def check_report(self, check: ReportCheck) -> None:
         """See LogWriter. What workers passed a moment ago is not checked under the lock."""

@@ -240,10 +240,10 @@ class LogWriter:
         parts = parts_of(charter, round_of(self.state, report.round), lab, report)
         sealed = check_sealed(key, parts, report.sealed_sha256, sealed_part)  # L23.6.
         proofs = {panel: part.proof for panel, part in sealed.items()}
-        table = self._verification_table(charter, key)
+        table = self.verification_table(charter, key)
         return report_check(charter, key, report.round, lab, parts, proofs, table)
 
-    def _verification_table(self, charter: Charter, key: ThresholdKey) -> EncryptionTable:
+    def verification_table(self, charter: Charter, key: ThresholdKey) -> EncryptionTable:
         """Powers that every single check needs; made once a charter, at the first report."""
         kept = self._table
         if kept is None or kept[0] != charter.sha256:

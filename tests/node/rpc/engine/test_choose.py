@@ -5,8 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import ConfigError
+from fermata.node.rpc.engine import choose
 from fermata.node.rpc.engine.choose import make_engine, processes
+from fermata.node.rpc.engine.own_process import OwnEngine
 from fermata.node.rpc.engine.settings import EngineText
 from fermata.node.rpc.engine.spread import Terms
 from harness.crypto.keys import SeededEntropy
@@ -20,19 +23,38 @@ def config_of(folder, text=None):
 
 
 def made(folder, url, text=None):
-    return make_engine(config_of(folder, text), url, SeededEntropy("x"), lambda event, fields: None)
+    config, entropy = config_of(folder, text), SeededEntropy("x")
+    return make_engine(config, url, entropy, lambda event, fields: None, ProofCache())
 
 
-def test_the_default_is_this_process(tmp_path):
-    assert made(tmp_path, "") is None
+def test_the_default_is_the_node_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(choose, "_cores", lambda: 2)
+    for engine in (
+        made(tmp_path, ""), made(tmp_path, "local"), made(tmp_path, "", EngineText())
+    ):  # fmt: skip
+        assert type(engine) is OwnEngine
+        assert not engine.is_ready
+
+
+def test_en7_a_machine_with_one_core_has_one_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(choose, "_cores", lambda: 1)
     assert made(tmp_path, "local") is None
-    assert made(tmp_path, "", EngineText()) is None
+
+
+def test_the_cores_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {3}, raising=False)
+    assert choose._cores() == 1
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
+    assert choose._cores() == 7
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert choose._cores() == 1
 
 
 def test_the_command_line_comes_before_the_file(tmp_path):
     text = EngineText(url="processes:2", at_once=3)
     assert made(tmp_path, "", text).terms.at_once == 3
-    assert made(tmp_path, "local", text) is None
+    assert type(made(tmp_path, "local", text)) is OwnEngine
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Which engine a coordinator's configuration names (docs/spec/engine.md, EN4)."""
 
 import multiprocessing
+import os
 import re
 import time
 from collections.abc import Callable
@@ -8,8 +9,10 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
+from fermata.node.rpc.engine.own_process import OwnEngine
 from fermata.node.rpc.engine.settings import EngineText
 from fermata.node.rpc.engine.spread import Engine, Terms
 from fermata.protocol.wire.ports import Entropy, OnEvent
@@ -34,15 +37,19 @@ class ClusterFiles:
     key: Path
 
 
-def make_engine(config: NodeConfig, url: str, entropy: Entropy, on_event: OnEvent) -> Engine | None:
-    """The engine that ``url`` names, or the configuration if it is empty; None: this process.
+def make_engine(
+    config: NodeConfig, url: str, entropy: Entropy, on_event: OnEvent, cache: ProofCache
+) -> Engine | None:
+    """The engine that ``url`` names, or the configuration if it is empty.
 
-    It has not connected yet. Raises ConfigError ENGINE_URL, ENGINE_FILES, DASK_MISSING.
+    None: this process alone, since the machine has one core for it. It has not connected yet.
+    ``cache``: the node's own. Raises ConfigError ENGINE_URL, ENGINE_FILES, DASK_MISSING.
     """
     text = config.text.engine or EngineText()
     chosen = url or text.url
     if chosen == LOCAL:
-        return None
+        # EN7: two processes on one core would only take turns.
+        return OwnEngine(time.monotonic, entropy, on_event, cache) if _cores() > 1 else None
     terms = Terms(text.at_once, text.tasks, float(text.task_s))
     if (match := _PROCESSES.match(chosen)) and int(match[1]) <= PROCESSES_MAX:
         return Engine(processes(int(match[1])), terms, time.monotonic, entropy, on_event)
@@ -58,6 +65,13 @@ def make_engine(config: NodeConfig, url: str, entropy: Entropy, on_event: OnEven
                 f" [engine] of {config.file} names",
             )
     return Engine(cluster(address, files, text.connect_s), terms, time.monotonic, entropy, on_event)
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def processes(count: int) -> Callable[[], Executor]:

@@ -51,8 +51,13 @@ class Engine:
 
     ``open_executor`` connects and raises OSError or RuntimeError, also TimeoutError, if it cannot;
     it is called in a thread. ``seconds`` is a monotonic clock. Events: ``engine_ready``,
-    ``engine_lost`` with a reason, ``engine_lied`` with the lab and the round.
+    ``engine_lost`` with a reason, ``engine_lied`` with the lab and the round. ``is_own``: whether
+    the workers are the node itself (EN7), which are begun when there is work for them.
     """
+
+    is_own = False
+    #: Why nothing could be reached or begun, other than in time.
+    none_reason = "NO_CLUSTER"
 
     def __init__(
         self,
@@ -222,7 +227,7 @@ class Engine:
         try:
             executor = self._open_executor()
         except Exception as error:  # noqa: BLE001 - a foreign library: the node goes on alone
-            self._lose("NO_WORKERS" if isinstance(error, TimeoutError) else "NO_CLUSTER")
+            self._lose("NO_WORKERS" if isinstance(error, TimeoutError) else self.none_reason)
             return
         with self._lock:
             self._is_told = False
