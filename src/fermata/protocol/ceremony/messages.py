@@ -99,6 +99,7 @@ def check_set_up(plan: Plan, message: wire.CeremonySetUp, sender: int) -> None:
         len(keys) != len(plan.participants) - 1
         or len(set(keys)) != len(keys)
         or not all(map(is_receive_key, keys))
+        or not message.version
         or not _is_text(message.version)
     ):
         raise bad_form(sender, 0, "the set-up must have a version, and a key for each other one")
@@ -132,7 +133,8 @@ def check_end(plan: Plan, message: wire.CeremonyEnd, sender: int) -> None:
         or (is_done and message.HasField("accusation"))
         or len(message.seen) not in ((0,) if not is_done else ()) + (len(plan.participants),)
         or any(len(digest) != HASH_BYTES for digest in message.seen)
-        or (not is_done and (message.public_result or message.disputed))
+        or is_done != bool(message.public_result)
+        or (not is_done and message.disputed)
         or not _are_disputed_bodies(plan, message.disputed, sender)
         or (message.culprit and message.culprit not in plan.others(sender))
         or list(message.absent) != sorted(set(message.absent) & set(plan.others(sender)))
