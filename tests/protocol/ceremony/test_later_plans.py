@@ -109,6 +109,15 @@ def test_ce8_1_a_reshare_is_for_the_amendment_that_waits():
     assert basis.signing_keys["auditor-3"] == chain.deployment.keys["auditor-3"].public_key
 
 
+def test_an_auditor_that_stays_signs_with_the_key_that_the_charter_brings():
+    chain = chain_at("collecting", members=MEMBERS)
+    before = chain.state.chartered().charter
+    old = key_text(chain.deployment.keys["auditor-1"])
+    new = parse_charter(amended(chain, (old, key_text(JOINER))), MODULUS_BITS_MIN)
+    basis = Basis(new, chain.state.keyed().key, before)
+    assert basis.signing_keys["auditor-1"] == JOINER.public_key != before.signing_keys["auditor-1"]
+
+
 def test_a_log_has_no_first_key_to_make_and_before_its_key_no_epoch():
     chain = chain_at("collecting", members=MEMBERS)
     with pytest.raises(Refusal, match="must be one of"):

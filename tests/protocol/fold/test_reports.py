@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from fermata.crypto.integers import int_to_bytes
 from fermata.errors import ConfigError, FermataError, InvalidEncoding, Refusal
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.reports import check_metrics_known, check_sealed, encode_report
 from fermata.protocol.roles.auditor import check_close, open_part
 from fermata.protocol.state.state import ReportPart, ReportSeen
@@ -124,6 +126,18 @@ def test_a_sealed_part_that_is_not_canonical_is_refused(reported: Chain) -> None
     refused(reported, InvalidEncoding, "SIZE", seen.parts, b"\x00" * (1024 * 1024 + 1))
 
 
+def test_p2_2_a_sealed_part_that_was_exchanged_after_the_report_is_refused(
+    reported: Chain,
+) -> None:
+    seen, sealed = seen_and_sealed(reported, "lab-2")
+    # The log has the digests of the ciphertexts; only this one is of the sealed proof as well.
+    sealed.panels[0].responses[0] += b"x"
+    assert reported.state.key is not None
+    with pytest.raises(Refusal, match="the one that the report names") as caught:
+        check_sealed(reported.state.key, seen.parts, seen.sealed_sha256, encode(sealed))
+    assert caught.value.reason == "SEALED_DIGEST"
+
+
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
@@ -168,6 +182,40 @@ def test_unknown_and_missing_metrics_are_refused_by_name(collecting: Chain) -> N
     with pytest.raises(ConfigError) as caught:
         encode_report(charter, "lab-2", {"hours": "1", "share": "1", "wide-1": "2"})
     assert (caught.value.reason, "wide-2" in str(caught.value)) == ("METRIC_MISSING", True)
+
+
+def asking(charter: Charter, metric: str, **asked: Any) -> Charter:
+    """The charter, with something more that reports must prove of a metric."""
+    panels = [
+        replace(p, metrics=tuple(replace(m, **asked) if m.id == metric else m for m in p.metrics))
+        for p in charter.panels
+    ]
+    return replace(charter, panels=tuple(panels))
+
+
+def test_c9a_6_a_value_above_a_limit_is_refused_by_name_before_its_proof(
+    collecting: Chain,
+) -> None:
+    deployment = collecting.deployment
+    values = figures(deployment, "lab-2")
+    most = encode_report(deployment.charter, "lab-2", values).values["hours"]
+    encode_report(asking(deployment.charter, "hours", limits=(most,)), "lab-2", values)
+    with pytest.raises(ConfigError, match=r"^hours: above a limit") as caught:
+        encode_report(asking(deployment.charter, "hours", limits=(most - 1,)), "lab-2", values)
+    assert caught.value.reason == "STATEMENT"
+
+
+@pytest.mark.parametrize("other", ["3", "5"])
+def test_c9a_7_values_that_differ_are_refused_by_name_before_their_proof(
+    collecting: Chain, other: str
+) -> None:
+    deployment = collecting.deployment
+    charter = asking(deployment.charter, "wide-1", equal_to=("wide-2",))
+    values = figures(deployment, "lab-2") | {"wide-1": "4", "wide-2": "4"}
+    encode_report(charter, "lab-2", values)
+    with pytest.raises(ConfigError, match=r"^wide-1: must be equal to wide-2") as caught:
+        encode_report(charter, "lab-2", values | {"wide-2": other})
+    assert caught.value.reason == "STATEMENT"
 
 
 # What the fold rejects already, an auditor does not do either.

@@ -36,15 +36,24 @@ Rows = Sequence[Mapping[str, str]]
 
 def opened(charter: Charter, rows: Rows) -> tuple[dict[str, Decimal], tuple[Result, ...]]:
     """What comes out when these labs report."""
+    panel_id = charter.panels[0].id
+    plaintexts = plaintexts_of(charter, rows)
+    return results_of(charter, {panel_id: labs_of(rows)}, {panel_id: plaintexts}, {panel_id})
+
+
+def plaintexts_of(charter: Charter, rows: Rows) -> tuple[int, ...]:
+    """What is opened when these labs report."""
     panel = charter.panels[0]
     packing = panel.claims.statements.packing
     packed = [
         packing.pack(witness_of(panel.claims, panel.metrics, encode_panel(panel, row)))
         for row in rows
     ]
-    plaintexts = tuple(map(sum, zip(*packed, strict=True)))
-    members = tuple(f"lab-{i}" for i in range(len(rows)))
-    return results_of(charter, {panel.id: members}, {panel.id: plaintexts}, {panel.id})
+    return tuple(map(sum, zip(*packed, strict=True)))
+
+
+def labs_of(rows: Rows) -> tuple[str, ...]:
+    return tuple(f"lab-{i}" for i in range(len(rows)))
 
 
 def said(charter: Charter, rows: Rows) -> dict[tuple[str, str], Result]:
@@ -213,6 +222,17 @@ def test_what_is_divided_by_nothing_is_left_out_alone() -> None:
     assert found["y", "variance"].value == 9
 
 
+def test_a_panel_of_which_a_cell_was_not_opened_has_no_total() -> None:
+    panel_id, rows = SUITE.panels[0].id, THREE
+    cells = [f"{panel_id}/{group}" for group in "ab"]
+    members = {cell: labs_of(rows) for cell in cells}
+    plaintexts = dict.fromkeys(cells, plaintexts_of(SUITE, rows))
+    for whole, groups in (({panel_id}, ["", "a", "b"]), (set[str](), ["a", "b"])):
+        sums, results = results_of(SUITE, members, plaintexts, whole)
+        assert list(dict.fromkeys(r.group for r in results)) == groups
+        assert set(sums) == ({"x", "y"} if whole else set())
+
+
 # Sums that no proven reports give.
 
 
@@ -241,8 +261,11 @@ def test_squares_that_the_values_cannot_have_are_no_result_and_no_crash() -> Non
     assert refused(SUITE, THREE, {("square", "x"): -5000}).startswith("BOUND: x: its sum of squ")
 
 
-def test_bins_that_do_not_add_up_are_no_result() -> None:
-    assert refused(SUITE, THREE, {("bin", "x"): 1}).startswith("BOUND: x: its bins must add up")
+@pytest.mark.parametrize("more", [1, -1])
+def test_bins_that_do_not_add_up_are_no_result(more: int) -> None:
+    rows = [*THREE, {"x": "-10", "y": "2"}]
+    message = refused(SUITE, rows, {("bin", "x"): more})
+    assert message.startswith("BOUND: x: its bins must add up")
 
 
 @pytest.mark.parametrize("slot", [("value", "x"), ("value", "y"), ("square", "y"), ("bin", "x")])

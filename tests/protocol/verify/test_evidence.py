@@ -8,7 +8,9 @@ import pytest
 
 from fermata.errors import ConfigError, InvalidProof, InvalidSignature, VerificationError
 from fermata.log.checkpoint import Checkpoint, sign_checkpoint
+from fermata.log.merkle import Tree, leaf_hash
 from fermata.protocol.fold.references import at
+from fermata.protocol.succession.views import leader
 from fermata.protocol.verify.evidence import (
     FORMAT,
     Conviction,
@@ -20,7 +22,7 @@ from fermata.protocol.verify.evidence import (
     view_of,
 )
 from fermata.protocol.wire.refusals import seal_refusal
-from harness.chains import COORDINATOR, Chain, chain_at, make_deployment
+from harness.chains import COORDINATOR, Chain, Deployment, chain_at, make_deployment
 
 
 def convicted(index: int) -> Conviction:
@@ -193,3 +195,26 @@ def test_a_refusal_in_another_deployment_of_the_same_coordinator_convicts_nobody
     with pytest.raises(InvalidProof) as caught:
         judged(a=shown(ours, ours.tree.size - 1), b=elsewhere)
     assert caught.value.reason == "REFUSAL"
+
+
+def seen_in_view(deployment: Deployment, view: int, *entries: bytes) -> Evidence:
+    """The newest of these entries, as the coordinator of a view showed them."""
+    charter, tree = deployment.charter, Tree()
+    for entry in entries:
+        tree.append(leaf_hash(entry))
+    origin, key = charter.origin_of(view), deployment.keys[leader(charter, view)]
+    head = Checkpoint(origin, tree.size, tree.root())
+    note = sign_checkpoint(head, origin, key.sign, key.public_key)
+    return Evidence(FORMAT, charter.sha256.hex(), (view_of(tree, note, tree.size - 1),))
+
+
+def test_the_logs_of_two_views_convict_nobody_and_two_of_one_view_its_coordinator() -> None:
+    """A Handover may begin with less than the log before it had, so that the two differ."""
+    deployment = make_deployment(successors=2)
+    files = {
+        "a": seen_in_view(deployment, 0, b"charter", b"a report"),
+        "b": seen_in_view(deployment, 1, b"charter", b"a Handover"),
+    }
+    assert convictions(deployment.charter, files) == []
+    files["c"] = seen_in_view(deployment, 1, b"charter", b"another Handover")
+    assert convictions(deployment.charter, files) == [Conviction(1, ("b", "c"), "successor-1")]

@@ -164,6 +164,16 @@ def test_a_lab_that_did_not_report_has_nothing_to_open() -> None:
     assert refused(found, Refusal) == "NOT_COUNTED"
 
 
+def test_a_report_that_the_close_left_out_has_nothing_to_open() -> None:
+    state, _, _ = world()
+    found = state.rounds[0]
+    listed = tuple(lab for lab in found.close.listed if lab != LAB)
+    close = dataclasses.replace(found.close, listed=listed)
+    other = state.with_round(dataclasses.replace(found, close=close))
+    assert LAB in other.rounds[0].reports
+    assert refused(lambda: check_value(other, opened())) == "NOT_COUNTED"
+
+
 def test_a_report_whose_proof_does_not_hold_opens_nothing() -> None:
     """The opening alone says only what W holds; that the ciphertexts hold it is the report's."""
     state, _, _ = world()
