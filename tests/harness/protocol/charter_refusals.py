@@ -264,6 +264,12 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "metric[1].unit",
         "unit = #2",
     ),
+    "method that moves the cursor": (
+        'unit = "%"',
+        'unit = "%"\nmethod = "\\u009b2J"',
+        "metric[1].method",
+        "method =",
+    ),
     "aggregate of no metric": (
         'metric = "share"',
         'metric = "hare"',
@@ -328,8 +334,8 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     ),
     "a value of 108 bits": (
         'resolution = "0.01"',
-        'resolution = "0.001"',
-        "metric[2].resolution: must give values of at most 107 bits",
+        'resolution = "0.005"',
+        "metric[2].resolution: must give values of at most 107 bits, got 108",
         "resolution#3",
     ),
     "a range of 200 bits": (

@@ -106,6 +106,7 @@ def test_what_was_owed_stays_owed_in_its_unit_when_an_amendment_changes_dues(edi
         (BANDS, 'metric = "share"\n', "", "metric that the bands are of"),
         (BANDS, 'at_most = "0"\n', "", "every band but the last"),
         (BANDS, 'at_most = "0"', 'at_most = "-60"', "above the at_most of the band before"),
+        (BANDS, 'at_most = "0"', 'at_most = "-50"', "above the at_most of the band before"),
         (BANDS, 'amount = "70"', 'amount = "3"', "not be below the amount of the band before"),
         (BANDS, 'amount = "70"', 'amount = "70.001"', "two decimals"),
         (BANDS, 'amount = "70"', 'amount = "70"\nat_most = "3"', "every band but the last"),
@@ -127,6 +128,19 @@ def test_tiers_and_dues_that_make_no_sense_are_refused(
     changed = text.replace(extra, extra.replace(old, new, 1))
     with pytest.raises(ConfigError, match=what):
         parse_charter(changed.encode(), MODULUS_BITS_MIN)
+
+
+@pytest.mark.parametrize(("count", "is_read"), [(1, False), (2, True), (32, True), (33, False)])
+def test_s5_8_there_are_2_to_32_bands(count: int, is_read: bool) -> None:
+    most = [f'at_most = "{steps}"\n' for steps in range(count - 1)] + [""]
+    bands = "".join(f'[[dues.band]]\n{at_most}amount = "1"\n' for at_most in most)
+    text = make_deployment(extra=BANDS).charter_data.decode()
+    text = text.replace(BANDS[BANDS.index("[[dues.band]]") :], bands)
+    if is_read:
+        parse_charter(text.encode(), MODULUS_BITS_MIN)
+        return
+    with pytest.raises(ConfigError, match=f"must have 2 to 32 .*, got {count}"):
+        parse_charter(text.encode(), MODULUS_BITS_MIN)
 
 
 @pytest.mark.parametrize("tier", ["", 'tier = "x"\n'])

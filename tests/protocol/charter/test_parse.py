@@ -93,6 +93,19 @@ def test_a_signing_key_that_is_not_32_bytes_in_base64_is_refused(
     refused(text, "lab[1].signing_key: must be 32 bytes", line=line_of(text, "signing_key", 6))
 
 
+@pytest.mark.parametrize(
+    "key",
+    # The neutral point, for which anybody signs; points of order 4 and 2; and none of the curve.
+    [b"\1" + bytes(31), bytes(32), b"\xec" + b"\xff" * 30 + b"\x7f", b"\2" + bytes(31)],
+)
+def test_c2_9_a_signing_key_with_which_verifiers_differ_is_refused(key: bytes) -> None:
+    old, new = (base64.b64encode(k).decode() for k in (KEYS["lab-2"].public_key, key))
+    text = TEXT.replace(old, new)
+    refused(
+        text, "lab[1].signing_key: must be an Ed25519 key", line=line_of(text, "signing_key", 6)
+    )
+
+
 @pytest.mark.parametrize("count", [0, 8])
 def test_there_are_one_to_seven_auditors(count: int) -> None:
     if count:

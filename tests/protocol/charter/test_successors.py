@@ -23,6 +23,7 @@ REFUSED = [
     ("SU12.3", "172800", "172799", "succession.succession_s: must be 172800 or more, got 172799"),
     ("SU12.4", 'addresses = ["oversight.example:7440"]\n', "", "coordinator: must have addresses"),
     ("SU12.4", 'addresses = ["successor-2.example:7440"]\n', "", "successor[1]: must have"),
+    ("SU12.4", f'authority = "{AUTHORITY}"\n', "", "coordinator: must have addresses"),
     ("SU12.5", "oversight.example:7440", "oversight.example", "of the form host:port"),
     ("SU12.5", "oversight.example:7440", "oversight.example:65536", "of the form host:port"),
     ("SU12.5", "oversight.example:7440", "[::z]:1", "of the form host:port"),

@@ -203,6 +203,11 @@ def test_the_door_and_the_fold_look_at_the_same_parts() -> None:
     [
         ('metric = "hours"\nat_most = "5"', 'metric = "other"\nat_most = "5"', "other is not one"),
         ('at_most = "5"', 'at_most = "999999999999.999"', "below what every report proves"),
+        (
+            "[[duty]]",
+            '[[statement]]\nmetric = "hours"\nat_most = "5"\n[[duty]]',
+            "below what every report proves",
+        ),
         ('at_most = "5"', 'at_most = "0.0001"', "multiple of the resolution"),
         ("[[duty]]", '[[duty]]\nmetric = "hours"\nat_most = "6"\n[[duty]]', "only one"),
     ],

@@ -2,7 +2,7 @@
 
 from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.roles.witness import Witnessed
-from fermata.protocol.state.heartbeats import HeartbeatSeen, settled_size
+from fermata.protocol.state.heartbeats import HeartbeatSeen, is_settled, settled_size
 from fermata.protocol.verify.log_checks import settled_part
 from fermata.types import EntryIndex, TimeMs
 from harness.chains import Chain
@@ -26,6 +26,8 @@ def test_it_is_what_a_quorum_of_auditors_has_said() -> None:
     # Three of four are a quorum, and the third largest of their sizes is 5.
     assert settled_size(charter, said) == 5
     assert settled_size(charter, said | {"auditor-1": _beat(8)}) == 6
+    assert [is_settled(charter, said, entry) for entry in (4, 5)] == [True, False]
+    assert is_settled(begun(0).deployment.charter, {}, 90)
 
 
 def _beat(size: int) -> HeartbeatSeen:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fermata.errors import FermataError, StorageError
+from fermata.errors import FermataError, Refusal, StorageError
 from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.run.succession.board_client import BoardClient
 from fermata.node.run.succession.exchange import Exchange
@@ -236,6 +236,21 @@ def test_a_board_that_names_the_same_again_gets_it_once_in_a_turn(world, monkeyp
     monkeypatch.setattr(world.parts, "take", lambda *told: given.append(sha256(told[2])) or True)
     world.visits("auditor", "auditor-3")
     assert sorted(given) == sorted(named)
+
+
+def test_a_part_that_a_board_does_not_take_keeps_no_other_back(world, monkeypatch):
+    world.has_from_before("auditor-4")
+    taking, first = world.parts.take, world.parts.named()[0]
+
+    def take(caller, is_auditor, part):
+        # Its round was let go after the board had named it (SU22).
+        if sha256(part) == first:
+            raise Refusal("NOT_LACKED", "let go")
+        return taking(caller, is_auditor, part)
+
+    monkeypatch.setattr(world.parts, "take", take)
+    assert world.visits("auditor", "auditor-4") == [(NEXT, 2)]
+    assert set(world.parts.lacking) == {first}
 
 
 def test_a_lab_gives_no_part_of_a_report_that_its_own_log_has_not(world):
