@@ -15,6 +15,7 @@ from fermata.demo.charter import (
     COMPUTE,
     COORDINATOR,
     DUTY,
+    MEMBERS,
     charter_text,
     demo_figures,
     invented_quarters,
@@ -35,7 +36,7 @@ from fermata.summary.records.standing import StandingRecord, standing_records
 from harness.rounds import START_MS, state_of
 
 FIGURES = demo_figures()
-PARTIES = (COORDINATOR, *AUDITORS, *labs(FIGURES))
+PARTIES = (COORDINATOR, *AUDITORS, *MEMBERS, *labs(FIGURES))
 SEEDS = {party: hashlib.sha256(party.encode()).digest() for party in PARTIES}
 KEYS = {
     party: base64.b64encode(SigningKey.from_seed(seed).public_key).decode()
@@ -175,7 +176,7 @@ def test_the_story_tells_why_it_was_triggered_and_what_became_of_it(states) -> N
     lines = story(states[-1]).split("\n")
     for wanted in (
         "TRIGGERED by rule pull; the labs hold",
-        "  high: gpqa-diamond mean 0.718, limit at least 0.700",
+        "  high: gpqa-diamond mean 0.718, limit at least 0.710",
         "  risen: gpqa-diamond mean changed over 3 rounds by 0.1997, limit above 0.150",
         "PAUSED: acknowledged by 9 of 13 labs, 9 needed",
         "PAUSED: by rule pull",
@@ -221,7 +222,7 @@ def test_the_stopped_lab_reports_until_then_and_is_no_owner_of_compute() -> None
 
 def test_charts_get_the_limits_of_levels_and_the_rounds_of_the_pause(states) -> None:
     assert rule_limits(CHARTER.rules) == {
-        ("gpqa-diamond", "mean"): [("high: at least 0.700", 0.7), ("lower: below 0.680", 0.68)],
+        ("gpqa-diamond", "mean"): [("high: at least 0.710", 0.71), ("lower: below 0.680", 0.68)],
         (COMPUTE, "mean"): [("slower: below 5.450", 5.45)],
     }
     assert [pause_spans(state) for state in states] == [

@@ -9,10 +9,16 @@ from fermata.demo.figures import INVENTED, REAL, Figure, labs, load_figures, qua
 DEPLOYMENT = "fermata-demo"
 COORDINATOR = "oversight"
 AUDITORS = tuple(f"auditor-{i}" for i in range(1, 6))
+#: Of the committee. Members run no node.
+MEMBERS = tuple(f"member-{i}" for i in range(1, 4))
 CAPABILITY, COMPUTE = "gpqa-diamond", "compute-log10-h100e"
 FIRST_QUARTER = "2024Q4"
 #: The duty of a lab during a pause; the log says which labs did not show that they keep it.
 DUTY = (COMPUTE, "5.600")
+#: The mean of the scores from which on the pause may be pulled: first, and as amended.
+HIGH, HIGH_AMENDED = "0.710", "0.700"
+#: The first quarter under the amended charter.
+AMENDED_FROM = "2025Q3"
 
 
 def demo_figures() -> tuple[Figure, ...]:
@@ -36,11 +42,13 @@ def charter_text(
     window_s: int,
     *,
     is_joint: bool = False,
+    previous: str = "",
 ) -> str:
     """The charter for these figures and public keys (base64, by party); ``window_s`` in seconds.
 
     ``is_joint``: it takes only a key that the auditors made together, and a smaller one, since
-    together they need minutes for it.
+    together they need minutes for it. ``previous``: the hash, in hex, of the charter that it
+    amends; the first charter has none.
     """
     return filled(
         "charter_template.toml",
@@ -49,6 +57,9 @@ def charter_text(
         quarters=quarters(figures),
         window_s=window_s,
         is_joint=is_joint,
+        previous=previous,
+        high=HIGH_AMENDED if previous else HIGH,
+        members=MEMBERS,
         coordinator=COORDINATOR,
         auditors=AUDITORS,
         labs=labs(figures),

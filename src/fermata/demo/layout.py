@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fermata.crypto.signing import SigningKey
@@ -14,6 +15,7 @@ from fermata.demo.charter import (
     AUDITORS,
     COORDINATOR,
     DEPLOYMENT,
+    MEMBERS,
     charter_text,
     filled,
     invented_quarters,
@@ -33,6 +35,8 @@ from fermata.protocol.wire.codec import encode, key_record_to_wire
 from fermata.wire.v1 import statement_pb2
 
 MARKER = ".fermata-demo"
+#: In the demo's folder: the charter that the committee tables.
+AMENDED = "amended.toml"
 #: The port at which a node in a container serves its metrics and health, to its own network.
 TELEMETRY_PORT = 9440
 #: The lab whose own system gets notices of the pause: a command that keeps each notice.
@@ -56,7 +60,7 @@ class Demo:
         return (COORDINATOR, *AUDITORS, *self.labs)
 
     def node(self, party: str) -> Path:
-        """A node's own folder."""
+        """A party's own folder; members of the committee have one, and run no node."""
         return self.folder / "nodes" / party
 
 
@@ -91,16 +95,16 @@ def lay_out(
     named = labs(figures)
     public_keys = {}
     signing_keys = {}
-    for party in (COORDINATOR, *AUDITORS, *named):
+    for party in (COORDINATOR, *AUDITORS, *MEMBERS, *named):
         signing_keys[party] = _node_keys(folder / "nodes" / party)
         public_keys[party] = base64.b64encode(signing_keys[party].public_key).decode()
     charter_file = folder / "charter.toml"
-    write_atomic(
-        charter_file, charter_text(figures, public_keys, window_s, is_joint=is_joint).encode()
-    )
+    text = partial(charter_text, figures, public_keys, window_s, is_joint=is_joint)
+    write_atomic(charter_file, text().encode())
     charter = parse_charter(charter_file.read_bytes())
+    write_atomic(folder / AMENDED, text(previous=charter.sha256.hex()).encode())
     demo = Demo(folder, charter, named)
-    for party in demo.parties:
+    for party in (*demo.parties, *MEMBERS):
         sign_file(charter_file, party, signing_keys[party])
         shutil.copy(charter_file, demo.node(party) / "charter.toml")
     progress(1)
@@ -162,7 +166,7 @@ def _certificates(demo: Demo) -> None:
     authority = Authority.create(
         demo.node(COORDINATOR) / "authority", DEPLOYMENT, identity, clock_ms, entropy
     )
-    for party in demo.parties:
+    for party in (*demo.parties, *MEMBERS):
         role = demo.charter.parties[party].role
         enroll_locally(authority, role, party, demo.node(party) / "tls")
 
@@ -208,6 +212,8 @@ def write_apart(demo: Demo, log_address: str) -> None:
     """
     for lab in demo.labs:
         shutil.copy(demo.folder / "inputs" / f"{lab}.csv", demo.node(lab) / "metrics.csv")
+    for member in MEMBERS:
+        write_config(demo, member, log_address, split_address(log_address)[1])
     # The coordinator's file comes last: once it exists, all of them do.
     for party in reversed(demo.parties):
         write_config(demo, party, log_address, split_address(log_address)[1])

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
 from fermata.dashboard.report import report_files
 from fermata.dashboard.views.overview import overview
+from fermata.demo.amendment import Amending
 from fermata.demo.charter import AUDITORS, COORDINATOR, DEPLOYMENT, demo_figures, invented_quarters
 from fermata.demo.joint_key import make_joint_key
 from fermata.demo.layout import (
@@ -137,10 +138,11 @@ def follow(
 ) -> None:
     """Tells the story as it happens, until the last round has ended and is acknowledged.
 
-    It stops one lab on the way, and starts it again later. Raises DemoFailed if this takes too
-    long. ``address``: of the log.
+    It has the charter amended on the way, stops one lab, and starts it again later. Raises
+    DemoFailed if this takes too long. ``address``: of the log.
     """
     invented = invented_quarters(demo_figures())
+    amending = Amending(demo, address, say)
     seen = -1
     is_stopped = is_back = False
     limit = time.monotonic() + RUN_S
@@ -154,6 +156,8 @@ def follow(
         for _, text in events_since(state, seen, invented):
             say(text)
         seen = state.size - 1
+        with suppress(TransportError):
+            amending.look(replica)
         current = state.current
         is_due = current and current.period == STOPPED_AFTER and STOPPED in current.reports
         if is_due and not is_stopped:

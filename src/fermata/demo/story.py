@@ -10,10 +10,14 @@ from fermata.protocol.charter.rules.trigger_rules import CHANGE, NO_RESULT, Rule
 from fermata.protocol.fold.pause import COMPLIED, NOT_SHOWN, SILENT
 from fermata.protocol.standing.sweep import lacking
 from fermata.protocol.state import pause as machine
+from fermata.protocol.state.governance import CARRIED, FOR
 from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED
 from fermata.protocol.state.state import Round, State, labs_in_force
+from fermata.summary.motion_words import event_text
 from fermata.summary.records.dues import Account, account_records
+from fermata.summary.records.governance import motion_record
+from fermata.summary.records.governance_events import GovernanceEvent, Step, governance_events
 from fermata.summary.records.pause import ChangeRecord, pause_record
 from fermata.summary.records.rounds import ResultRecord, RoundRecord, result_records, round_record
 from fermata.summary.records.standing import StandingRecord
@@ -35,9 +39,24 @@ def events_since(state: State, since: int, invented: frozenset[str]) -> Iterator
         if change.period in invented:
             head += " (invented)"
         events.append((change.entry, change.index + 1, "\n".join([head, *more])))
+    for event in governance_events(state):
+        events.append((event.entry, -1, governance_text(state, event)))
     for entry, _, text in sorted(events):
         if entry > since:
             yield entry, text
+
+
+def governance_text(state: State, event: GovernanceEvent) -> str:
+    """A step of a motion: what it would change when it is filed, and who agreed when it carries."""
+    text = event_text(event)
+    if event.step == Step.FILED:
+        return "\n".join([text, *(f"  {change.line}" for change in event.changes)])
+    if event.status != CARRIED:
+        return text
+    voters = motion_record(state, event.motion).voters
+    agreed = [voter for voter in voters if voter.choice == FOR]
+    labs = sum(voter.is_lab for voter in agreed)
+    return f"{text}: {len(agreed) - labs} members and {labs} labs voted for it"
 
 
 def round_text(state: State, round_: Round, is_invented: bool) -> str:

@@ -104,13 +104,19 @@ def _rules_text(charter: Charter, lab: str) -> Set:
     return frozenset(_rule_text(rule) for rule in _pause_rules(charter, lab).values())
 
 
+#: Told as the charter writes it, with the name of the rule before it.
+_RULE_LIMIT = ("id", "comparison", "limit", "limit_text")
+
+
 def _rule_text(rule: Rule) -> str:
-    """All that a rule says, each field that it uses under its name."""
+    """All that a rule says, each field that it uses under its name; the limit as it is written."""
     used = [
         f"{f.name} {getattr(rule, f.name)}"
         for f in fields(rule)
-        if f.name != "id" and getattr(rule, f.name) != f.default
+        if f.name not in _RULE_LIMIT and getattr(rule, f.name) != f.default
     ]
+    if rule.limit_text:
+        used.append(f"{rule.comparison} {rule.limit_text}")
     return f"{rule.id} ({', '.join(used)})"
 
 
