@@ -11,10 +11,11 @@ from fermata.errors import Refusal
 from fermata.log.merkle import Tree
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.fold.apply import apply
-from fermata.protocol.fold.governance.amendment import charter_for_next_round
+from fermata.protocol.fold.governance.amendment import amend, charter_for_next_round
 from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.roles.lab import rounds_to_answer
 from fermata.protocol.state.state import State
+from fermata.types import EntryIndex
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.bundles import bundle_of, verify
@@ -516,3 +517,11 @@ def test_limits_that_each_report_tells_of_move_once_a_year(what: str, edges: str
     assert "less than a year ago" in refused(early, "AMENDMENT_KEEPS", again)
     late.advance(started_ms + YEAR_MS)
     assert tabled(late, again).accepted
+
+
+def test_the_exclusion_of_a_lab_ends_when_the_lab_leaves_the_roster() -> None:
+    """A later charter may admit it again, which is then no exclusion of before."""
+    state = _chain("collecting").state.chartered()
+    governance = replace(state.governance, exclusions={"lab-1": 3, "lab-9": 2})
+    after = amend(replace(state, governance=governance), EntryIndex(99), state.charter)
+    assert after.governance.exclusions == {"lab-1": 3}

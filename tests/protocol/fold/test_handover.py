@@ -1,5 +1,7 @@
 """F15 of docs/spec/fold.md: a Handover in the log; and whose heads it has from then on (L41)."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from fermata.errors import InvalidSignature
@@ -7,7 +9,7 @@ from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.protocol.fold.governance.heads import open_head
 from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.roles.witness import witnessed
-from fermata.protocol.succession.views import Views, view_of_origin
+from fermata.protocol.succession.views import Views, view_at, view_of_origin
 from fermata.wire.v1.succession_pb2 import Handover
 from harness.chains import COORDINATOR, Chain
 from harness.deployments import make_deployment
@@ -124,6 +126,11 @@ def test_l41_1_and_l41_2_a_head_is_of_the_view_that_its_entries_are_in() -> None
     ):
         with pytest.raises(InvalidSignature):
             open_head(chain.state, charter, note(chain, view, signer))
+
+
+def test_l41_a_head_is_of_the_last_handover_among_its_entries_and_of_no_later_one() -> None:
+    handovers = [SimpleNamespace(view=1, start=5), SimpleNamespace(view=4, start=9)]
+    assert [view_at(handovers, size) for size in (1, 5, 6, 9, 10, 99)] == [0, 0, 1, 1, 4, 4]
 
 
 def test_l41_1_heads_of_the_view_before_stay_what_they_were() -> None:
