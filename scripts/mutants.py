@@ -87,8 +87,10 @@ def copy_tree(folder: Path) -> Path:
     return folder
 
 
-def run_tests(copy: Path, tests: tuple[str, ...], *options: str) -> tuple[int, str]:
-    """Exit code and output of pytest on a copy; 1 for a run that does not end."""
+def run_tests(
+    copy: Path, tests: tuple[str, ...], *options: str, seconds_max: float = RUN_SECONDS_MAX
+) -> tuple[int, str]:
+    """Exit code and output of pytest on a copy; 1 for a run that does not end in time."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
     command += [f"--timeout={TEST_SECONDS_MAX}", *options, *tests]
     environment = os.environ | {"PYTHONPATH": f"{copy / 'src'}:{copy / 'tests'}"}
@@ -99,7 +101,7 @@ def run_tests(copy: Path, tests: tuple[str, ...], *options: str) -> tuple[int, s
             env=environment,
             capture_output=True,
             text=True,
-            timeout=RUN_SECONDS_MAX,
+            timeout=seconds_max,
         )
     except subprocess.TimeoutExpired:
         return 1, "the tests do not end"
@@ -150,7 +152,9 @@ def main() -> int:
             copies.put(copy_tree(Path(folder) / str(index)))
         copy = copies.get()
         every = tuple(sorted({name for m in mutants for name in m.tests}))
-        code, output = run_tests(copy, every, "-n", str(_WORKERS))
+        # All files of the list together take longer than those of one mutant may.
+        together = RUN_SECONDS_MAX * len(every)
+        code, output = run_tests(copy, every, "-n", str(_WORKERS), seconds_max=together)
         copies.put(copy)
         if code != 0:
             print(f"the tests fail without a planted bug:\n{output[-4000:]}", file=sys.stderr)

@@ -99,3 +99,9 @@ def test_a_mutant_that_does_not_run_is_broken_and_not_killed(tmp_path: Path) -> 
     copy = tree(tmp_path, "is_late(6)")
     found = mutants.judge(replace(planted(), new="now >"), copy)  # type: ignore[type-var]
     assert found.startswith("broken")
+
+
+def test_tests_that_do_not_end_in_time_have_failed(tmp_path: Path) -> None:
+    copy = tree(tmp_path, "is_late(6) and not __import__('time').sleep(60)")
+    code, output = mutants.run_tests(copy, ("tests/test_rule.py",), seconds_max=1)
+    assert (code, output) == (1, "the tests do not end")
