@@ -43,14 +43,14 @@ __all__ = [
 
 _HOME = dict.fromkeys(__all__, "fermata.api") | {
     "ChangeRecord": "fermata.summary.records.pause",
-    "Check": "fermata.protocol.verify.verifier",
+    "Check": "fermata.protocol.verify.check_texts",
     "DrillRecord": "fermata.summary.records.drills",
     "FermataError": "fermata.errors",
     "PauseRecord": "fermata.summary.records.pause",
     "ResultRecord": "fermata.summary.records.rounds",
     "RoundRecord": "fermata.summary.records.rounds",
     "RuleRecord": "fermata.summary.records.pause",
-    "Verification": "fermata.protocol.verify.verifier",
+    "Verification": "fermata.protocol.verify.verification",
 }
 
 
