@@ -14,9 +14,17 @@ from fermata.crypto.threshold.keygen.parameters import parameters_of
 from fermata.crypto.threshold.keygen.steps.bodies import Fault, encode_complaint, kind_of
 from fermata.crypto.threshold.keygen.steps.plan import phase_of, plan_of
 from fermata.crypto.threshold.keygen.work.candidate import UNITS
-from fermata.sim.keygen.lies import LIES, LIES_BY_NAME, Lie, LyingParty, flip_last
+from fermata.sim.keygen.lies import LIES, LIES_BY_NAME, Lie, LyingParty, flip_last, has_no_key
 from fermata.sim.keygen.play import play
-from harness.crypto.keygens import BITS, ONE_BATCH, PARTIES, common, parties_of, seeds_of
+from harness.crypto.keygens import (
+    BITS,
+    MORE_BATCHES,
+    ONE_BATCH,
+    PARTIES,
+    common,
+    parties_of,
+    seeds_of,
+)
 
 SEED = "the accuser's seed (CE4.6 to CE4.9)"
 ENVELOPE = "the envelope (CE4.2)"
@@ -32,6 +40,8 @@ FORMS = {
 }
 #: Who lies in the plays of the table.
 LIAR = 2
+#: The file that ``lying_command`` leaves in CEREMONY_OTHER when its lie's time has come.
+TOLD = "told"
 
 
 @dataclass(frozen=True)
@@ -141,11 +151,16 @@ def in_bodies() -> tuple[str, ...]:
     return (*LIES_BY_NAME, *EDITS, RIGHT)
 
 
+def may_stay_untold(name: str) -> bool:
+    """Whether a key generation can end before the lie's time has come."""
+    return name in LIES_BY_NAME and LIES_BY_NAME[name].when is has_no_key
+
+
 def _in_memory(name: str) -> str:
     """For what everybody else names who tells this lie; empty if nobody has to."""
     parties = parties_of()
     parties[LIAR] = liar_of(name)((LIAR, *common()))
-    played = play(parties, seeds_of(ONE_BATCH))
+    played = play(parties, seeds_of(MORE_BATCHES if may_stay_untold(name) else ONE_BATCH))
     others = {j: finding for j, finding in played.findings.items() if j != LIAR}
     told = {(finding.culprit, finding.reason) for finding in others.values()}
     if not told and len({turn.public_result for turn in played.ends.values()}) == 1:

@@ -12,7 +12,7 @@ from fermata.protocol.ceremony.basis import BeforeTheLog
 from fermata.protocol.ceremony.kinds import ALL_KINDS
 from fermata.protocol.ceremony.messages import payload_of
 from fermata.wire.v1 import ceremony_service_pb2 as wire
-from harness.ceremony.keygen_lies import FORMS, LIAR, Row
+from harness.ceremony.keygen_lies import FORMS, LIAR, TOLD, Row, may_stay_untold
 from harness.ceremony.processes import AUDITORS, CeremonyPlay
 
 PROGRAM = "fermata.cli.main"
@@ -20,6 +20,8 @@ LYING, CROOKED = "harness.ceremony.lying_command", "harness.ceremony.crooked_com
 CEREMONY = ("keys", "ceremony", "--config", "fermata.toml", "--rehearsal", "--json")
 #: Of one rehearsal: some batches of candidates on a busy machine.
 LIMIT_S = 600
+#: Of a lie whose time comes in two ceremonies of three.
+TRIES = 12
 
 
 class LyingPlay:
@@ -33,8 +35,16 @@ class LyingPlay:
     def tell(self, row: Row) -> dict[str, dict[str, object]]:
         """What each other auditor's record shows of a ceremony in which the liar tells this lie.
 
-        It is what ``fermata keys record`` shows to somebody who was not there.
+        It is what ``fermata keys record`` shows to somebody who was not there. A ceremony that
+        ends before the lie's time is held again.
         """
+        for _ in range(TRIES):
+            told = self._tell_once(row)
+            if not may_stay_untold(row.name) or (self._other / TOLD).exists():
+                return told
+        raise AssertionError(f"{row.name}: was told in none of {TRIES} ceremonies")
+
+    def _tell_once(self, row: Row) -> dict[str, dict[str, object]]:
         shutil.rmtree(self._other)
         self._other.mkdir()
         liar = AUDITORS[LIAR - 1]

@@ -1,8 +1,8 @@
 """The program ``fermata`` whose auditor tells one lie in a key generation.
 
 CEREMONY_LIE is its name in ``keygen_lies``. CEREMONY_OTHER is a folder where the liar leaves what
-``crooked_command`` hands its victim. A liar never ends first, so that the others look at what it
-said.
+``crooked_command`` hands its victim, and a file when a lie of ``fermata.sim.keygen.lies`` has been
+told. A liar never ends first, so that the others look at what it said.
 """
 
 import os
@@ -13,18 +13,21 @@ from pathlib import Path
 import fermata.node.ceremony.take_part as take_part
 from fermata.cli.main import run
 from fermata.crypto.threshold.ceremony.lockstep import Misbehaviour
-from fermata.crypto.threshold.keygen.generation import BATCH_SIZE
+from fermata.crypto.threshold.keygen.generation import BATCH_SIZE, KeyGeneration
 from fermata.node.ceremony.ending import Ending
 from fermata.node.ceremony.items import SET_UP, TURN, Name
 from fermata.node.ceremony.participant import Participant
 from fermata.node.ceremony.waiting import Waiting
 from fermata.protocol.ceremony.key_generation import KEY_GENERATION, KINDS
 from fermata.protocol.ceremony.messages import payload_of, sign
+from fermata.sim.keygen.lies import LyingParty
 from fermata.wire.v1 import ceremony_service_pb2 as wire
 from harness.ceremony import liars
-from harness.ceremony.keygen_lies import in_bodies, liar_of
+from harness.ceremony.keygen_lies import TOLD, in_bodies, liar_of
 
 VICTIM = 3
+#: The sides of the ceremony that this process has made.
+MADE: list[KeyGeneration] = []
 #: A turn in which there are private bodies, and one in which the liar accuses.
 PRIVATE_TURN, ACCUSING_TURN = 2, 1
 
@@ -109,7 +112,16 @@ def _liar(name: str) -> type[Participant]:
 
 def make(plan, index):
     sizes = (len(plan.participants), plan.modulus_bits, plan.threshold, plan.id, BATCH_SIZE)
-    return liar_of(LIE)((index, *sizes))
+    MADE.append(liar_of(LIE)((index, *sizes)))
+    return MADE[-1]
+
+
+def run_and_tell() -> int:
+    try:
+        return run()
+    finally:
+        if any(isinstance(party, LyingParty) and party.has_lied for party in MADE):
+            (Path(os.environ["CEREMONY_OTHER"]) / TOLD).touch()
 
 
 if __name__ == "__main__":
@@ -117,4 +129,4 @@ if __name__ == "__main__":
     if LIE in in_bodies():
         KINDS["keygen"] = replace(KEY_GENERATION, make=make)
     take_part.Participant = _liar(LIE)
-    sys.exit(run())
+    sys.exit(run_and_tell())

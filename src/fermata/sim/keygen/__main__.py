@@ -4,35 +4,68 @@ import argparse
 import hashlib
 import random
 import sys
+from dataclasses import dataclass
+from functools import partial
 
 from fermata.crypto.threshold.ceremony.lockstep import Ceremony
 from fermata.crypto.threshold.keygen.generation import KeyGeneration
 from fermata.crypto.threshold.keygen.outcome import Outcome
 from fermata.crypto.threshold.opening import KeyShare, check_share
-from fermata.sim.keygen.lies import LIES, LyingParty
+from fermata.sim.keygen.faults import CrashingParty, SpoilingNetwork
+from fermata.sim.keygen.lies import LIES, Lie, LyingParty
 from fermata.sim.keygen.play import Played, play
 
 _CONTEXT = b"simulation"
 
 
-def generate(seed: int, modulus_bits: int) -> tuple[str, str]:
-    """Runs one ceremony: what it was, and what was wrong with how it ended ("" if nothing was)."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A ceremony: the ``lie`` that was told in it, what is ``wrong`` with its end, and its faults.
+
+    ``lie`` and ``wrong`` are empty where nobody lied and nothing is wrong.
+    """
+
+    lie: str
+    wrong: str
+    crashes: int
+    spoilt: int
+
+
+def generate(seed: int, modulus_bits: int) -> Run:
+    """Runs one ceremony of parties that crash, over a network that spoils private bodies."""
     dice = random.Random(seed)  # noqa: S311 - a simulation is repeated by its seed
     count, batch = dice.choice((3, 3, 4, 5)), dice.choice((16, 32, 64))
     threshold = dice.randint((count + 1) // 2, count)
     lie = dice.choice(LIES) if dice.random() < 0.5 else None
-    liar = dice.randint(1, count) if lie else 0
     common = (count, modulus_bits, threshold, _CONTEXT, batch)
-    parties: dict[int, Ceremony] = {j: KeyGeneration(j, *common) for j in range(1, count + 1)}
-    if lie is not None:
-        parties[liar] = LyingParty((liar, *common), lie)
-    seeds = {j: hashlib.sha256(f"{seed} {j}".encode()).digest() for j in parties}
-    played = play(parties, seeds)
-    if lie is None or lie.is_harmless:
-        return "honest" if lie is None else lie.name, fault_of_key(played)
-    culprits = played.culprits(set(parties) - {liar})
-    what = "" if culprits == {liar} else f"named {sorted(culprits)} and not {liar}"
-    return lie.name, what
+    liar = LyingParty((dice.randint(1, count), *common), lie) if lie is not None else None
+    honest = {
+        j: CrashingParty(partial(KeyGeneration, j, *common), dice)
+        for j in range(1, count + 1)
+        if liar is None or j != liar.index
+    }
+    parties: dict[int, Ceremony] = dict(honest)
+    if liar is not None:
+        parties[liar.index] = liar
+    seeds = {j: hashlib.sha256(f"{seed} {j}".encode()).digest() for j in sorted(parties)}
+    network = SpoilingNetwork(dice)
+    played = play({j: parties[j] for j in seeds}, seeds, network)
+    wrong = _wrong(played, lie, liar, honest)
+    told = lie.name if lie is not None and liar is not None and liar.has_lied else ""
+    return Run(told, wrong, sum(each.crashes for each in honest.values()), network.spoilt)
+
+
+def _wrong(
+    played: Played, lie: Lie | None, liar: LyingParty | None, honest: dict[int, CrashingParty]
+) -> str:
+    unlike = [j for j, party in honest.items() if not party.is_repeated_alike]
+    if unlike:
+        return f"parties {unlike} said something else after a crash"
+    # The time of a lie may never come: where the first batch has a key there is no other.
+    if lie is None or liar is None or lie.is_harmless or not liar.has_lied:
+        return fault_of_key(played)
+    culprits = played.culprits(set(honest))
+    return "" if culprits == {liar.index} else f"named {sorted(culprits)} and not {liar.index}"
 
 
 def fault_of_key(played: Played) -> str:
@@ -50,23 +83,26 @@ def main(arguments: list[str]) -> int:
     """Returns 0 if all keys came out right and all liars were found out, else 1."""
     parser = argparse.ArgumentParser(
         prog="python -m fermata.sim.keygen",
-        description="Makes keys without a dealer in memory; a seed replays a ceremony exactly.",
+        description="Makes keys without a dealer, among crashes; a seed replays its ceremony.",
     )
     parser.add_argument("--seeds", type=int, default=50, metavar="N", help="how many to make")
     parser.add_argument("--start", type=int, default=0, metavar="S", help="the first seed")
     parser.add_argument("--bits", type=int, default=512, metavar="B", help="length of the modulus")
     options = parser.parse_args(arguments)
-    seeds, bad, liars = range(options.start, options.start + options.seeds), list[str](), 0
+    seeds, bad, runs = range(options.start, options.start + options.seeds), list[str](), list[Run]()
     for count, seed in enumerate(seeds, 1):
-        kind, wrong = generate(seed, options.bits)
-        liars += kind != "honest"
-        if wrong:
-            bad.append(f"  seed {seed} ({kind}): {wrong}")
+        run = generate(seed, options.bits)
+        runs.append(run)
+        if run.wrong:
+            bad.append(f"  seed {seed} ({run.lie or 'nobody lies'}): {run.wrong}")
         sys.stderr.write(f"\r{count} of {len(seeds)} ceremonies, {len(bad)} wrong")
         sys.stderr.flush()
     sys.stderr.write("\n")
+    liars = sum(bool(run.lie) for run in runs)
     lines = [
         f"ceremonies   {len(seeds)} of {options.bits} bits, {liars} with a party that lies",
+        f"faults       {sum(run.crashes for run in runs)} crashes, "
+        f"{sum(run.spoilt for run in runs)} private bodies spoilt on the way",
         f"wrong        {len(bad)}",
         *bad,
     ]

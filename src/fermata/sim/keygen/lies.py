@@ -27,7 +27,7 @@ from fermata.crypto.threshold.keygen.steps.final import (
     ROOT_OPENING,
     SELF_TEST,
 )
-from fermata.crypto.threshold.keygen.steps.state import Setup, State
+from fermata.crypto.threshold.keygen.steps.state import NONE_CHOSEN, Setup, State
 from fermata.crypto.threshold.keygen.work.candidate import FACTORS, UNITS, product_step
 from fermata.crypto.threshold.keygen.work.draws import SEED_BYTES
 
@@ -59,13 +59,29 @@ def fill(data: bytes) -> bytes:
     return b"\xff" * len(data)
 
 
+def always(_: State) -> bool:
+    """Whenever the step comes."""
+    return True
+
+
+def has_key(state: State) -> bool:
+    """In the batch whose candidate is chosen, which is the last."""
+    return state.chosen != NONE_CHOSEN
+
+
+def has_no_key(state: State) -> bool:
+    """In every batch but the last; never, if the first one is the last."""
+    return state.chosen == NONE_CHOSEN
+
+
 @dataclass(frozen=True, slots=True)
 class Lie:
     """``name``; the ``step`` that is bent; whether the ``public`` payload or a private body is.
 
     ``keeps_word``: an opening is bent already when it is committed to. ``also``: another lie that
     the same party tells, with which this one comes out. ``is_harmless``: the key comes out right
-    all the same, and nobody learns of it.
+    all the same, and nobody learns of it. ``when``: in which of the times that its step comes the
+    lie is told, where the step's words mean something else in others.
     """
 
     name: str
@@ -75,6 +91,7 @@ class Lie:
     keeps_word: bool = False
     also: str = ""
     is_harmless: bool = False
+    when: Callable[[State], bool] = always
 
 
 def _lies() -> list[Lie]:
@@ -100,7 +117,16 @@ def _lies() -> list[Lie]:
     lies += [
         Lie("nonce: the root of other seeds", NONCE, flip_last, public=True, keeps_word=True),
         Lie("audit: another seed", AUDIT, flip_first_number, public=True),
-        Lie("audit: another root or leaf", AUDIT, flip_last, public=True),
+        Lie(
+            "audit: another root of the next batch", AUDIT, flip_last, public=True, when=has_no_key
+        ),
+        Lie(
+            "audit: another leaf of the chosen candidate",
+            AUDIT,
+            flip_last,
+            public=True,
+            when=has_key,
+        ),
         Lie("key shares: another commitment", KEYS, flip_last, public=True),
         Lie("self-test: another part", SELF_TEST, flip_last, public=True),
         Lie("root: another commitment", ROOT, flip_last, public=True, is_harmless=True),
@@ -138,6 +164,7 @@ class _Bent:
 
     def __init__(self, honest: Step, lie: Lie) -> None:
         self._honest, self._lie = honest, lie
+        self.is_told = False
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._honest, name)
@@ -145,21 +172,27 @@ class _Bent:
     def compute(self, setup: Setup, state: State) -> bytes:
         """What is committed to."""
         words: bytes = cast(Opening, self._honest).compute(setup, state)
-        return self._lie.bend(words) if self._lie.keeps_word else words
+        return self._bent(state, words) if self._lie.keeps_word else words
 
     def payload(self, setup: Setup, state: State) -> bytes:
         """What is said to all."""
         words = self._honest.payload(setup, state)
         is_bent = self._lie.keeps_word and isinstance(self._honest, Opening)
-        return self._lie.bend(words) if self._lie.public and not is_bent else words
+        return self._bent(state, words) if self._lie.public and not is_bent else words
 
     def bodies(self, setup: Setup, state: State) -> list[bytes]:
         """What is sent to each; only the first other party gets the lie."""
         bodies = list(self._honest.bodies(setup, state))
         if bodies and not self._lie.public:
             victim = setup.others[0] - 1
-            bodies[victim] = self._lie.bend(bodies[victim])
+            bodies[victim] = self._bent(state, bodies[victim])
         return bodies
+
+    def _bent(self, state: State, words: bytes) -> bytes:
+        if not self._lie.when(state):
+            return words
+        self.is_told = True
+        return self._lie.bend(words)
 
 
 class LyingParty(KeyGeneration):
@@ -168,15 +201,21 @@ class LyingParty(KeyGeneration):
     def __init__(self, setup: tuple[int, int, int, int, bytes, int], lie: Lie) -> None:
         super().__init__(*setup)
         plan: dict[str, Step] = dict(self._plan)
-        for part in (lie, LIES_BY_NAME.get(lie.also)):
-            if part is not None:
-                _bend(plan, part)
+        self._bent = _bend(plan, lie)
+        if lie.also:
+            _bend(plan, LIES_BY_NAME[lie.also])
         self._plan = plan
 
+    @property
+    def has_lied(self) -> bool:
+        """Whether the time of its lie has come."""
+        return self._bent.is_told
 
-def _bend(plan: dict[str, Step], lie: Lie) -> None:
+
+def _bend(plan: dict[str, Step], lie: Lie) -> _Bent:
     honest = plan[lie.step]
     bent = _Bent(honest, lie)
     plan[lie.step] = bent  # type: ignore[assignment]
     if lie.keeps_word and isinstance(honest, Opening):
         plan[honest.commit] = Commit(lie.step, bent)  # type: ignore[arg-type]
+    return bent

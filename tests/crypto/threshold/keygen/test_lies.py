@@ -4,8 +4,26 @@ import pytest
 
 from fermata.crypto.threshold.ceremony.lockstep import Messages
 from fermata.crypto.threshold.keygen.steps.bodies import COMPLAINT, encode_complaint, kind_of
-from fermata.sim.keygen.lies import LIES, LIES_BY_NAME, Lie, flip_last
-from harness.crypto.keygens import MORE_BATCHES, ONE_BATCH, finished, run, run_with
+from fermata.sim.keygen.lies import (
+    LIES,
+    LIES_BY_NAME,
+    Lie,
+    LyingParty,
+    always,
+    flip_last,
+    has_no_key,
+)
+from fermata.sim.keygen.play import play
+from harness.crypto.keygens import (
+    MORE_BATCHES,
+    ONE_BATCH,
+    common,
+    finished,
+    parties_of,
+    run,
+    run_with,
+    seeds_of,
+)
 
 SECRET_WORDS = ("0x", "seed:", "value:")
 
@@ -13,7 +31,7 @@ SECRET_WORDS = ("0x", "seed:", "value:")
 @pytest.mark.parametrize("lie", [lie for lie in LIES if not lie.is_harmless], ids=lambda x: x.name)
 def test_every_honest_party_names_the_liar(lie: Lie) -> None:
     for liar in (1, 3):
-        played = run_with(lie, liar)
+        played = run_with(lie, liar, MORE_BATCHES if lie.when is has_no_key else ONE_BATCH)
         assert played.culprits({1, 2, 3} - {liar}) == {liar}
         for finding in played.findings.values():
             assert f"auditor {liar}, turn {finding.turn}" in str(finding)
@@ -21,10 +39,38 @@ def test_every_honest_party_names_the_liar(lie: Lie) -> None:
             assert not any(word in str(finding) for word in SECRET_WORDS)
 
 
-@pytest.mark.parametrize("name", ["audit: another root or leaf", "audit: another seed"])
-def test_a_liar_at_the_audit_of_a_batch_without_a_key_is_named(name: str) -> None:
+@pytest.mark.parametrize("lie", [lie for lie in LIES if lie.when is always], ids=lambda x: x.name)
+def test_a_lie_has_one_reason_whether_or_not_its_batch_has_a_key(lie: Lie) -> None:
+    reasons = {
+        finding.reason
+        for number in (ONE_BATCH, MORE_BATCHES)
+        for finding in run_with(lie, 2, number).findings.values()
+    }
+    assert len(reasons) == (not lie.is_harmless)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("audit: another root of the next batch", "KEYGEN_SEED"),
+        ("audit: another leaf of the chosen candidate", "KEYGEN_AUDIT"),
+    ],
+)
+def test_a_lie_in_what_an_audit_says_last_is_told_where_it_means_this(
+    name: str, reason: str
+) -> None:
     played = run_with(LIES_BY_NAME[name], 2, MORE_BATCHES)
     assert played.culprits({1, 3}) == {2}
+    assert {finding.reason for finding in played.findings.values()} == {reason}
+
+
+def test_a_party_whose_lie_has_no_time_to_be_told_has_not_lied() -> None:
+    lie = LIES_BY_NAME["audit: another root of the next batch"]
+    parties = parties_of()
+    liar = parties[2] = LyingParty((2, *common()), lie)
+    played = play(parties, seeds_of(ONE_BATCH))
+    assert not liar.has_lied
+    assert {turn.is_done for turn in played.ends.values()} == {True}
 
 
 @pytest.mark.parametrize("lie", [lie for lie in LIES if lie.is_harmless], ids=lambda x: x.name)
