@@ -21,6 +21,19 @@ def test_every_reason_of_the_code_is_in_the_specification() -> None:
     assert found.stdout.strip() in document, "run: python scripts/list_reasons.py --write"
 
 
+def test_every_reason_of_lost_workers_is_in_the_specification() -> None:
+    code = (ROOT / "src" / "fermata" / "node" / "rpc" / "engine").glob("*.py")
+    ways = re.compile(r'none_reason = "([A-Z_]+)"|_lose\(([^\n]+)\)')
+    told = {
+        reason
+        for source in code
+        for whole in ways.finditer(source.read_text())
+        for reason in re.findall(r'"([A-Z_]+)"', whole.group())
+    }
+    document = (ROOT / "docs" / "spec" / "engine.md").read_text()
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", document, re.MULTILINE)) == told
+
+
 def test_the_verifiers_checks_are_numbered_as_in_the_specification() -> None:
     document = (ROOT / "docs" / "spec" / "verifier.md").read_text()
     numbers = [int(n) for n in re.findall(r"^\| V(\d+) \|", document, re.MULTILINE)]
