@@ -14,7 +14,12 @@ from fermata.node.observe.telemetry import Telemetry
 from fermata.node.run.assembly import Base
 from fermata.node.run.loop import Wake
 from fermata.node.run.parts import clock_ms, entropy
-from fermata.node.run.succession.coordinators import Coordinators, LeaderLog, Place
+from fermata.node.run.succession.coordinators import (
+    Coordinators,
+    LeaderLog,
+    Place,
+    leading,
+)
 from fermata.node.run.succession.copies import AskingForCopies
 from fermata.node.run.succession.exchange import Exchange, Own
 from fermata.node.run.succession.following import Following
@@ -325,6 +330,26 @@ def test_su21_the_boards_are_asked_when_it_is_due_and_not_at_every_look(world, m
     for now[0] in (0, 500, 999, 1000, 1001, 1999, 2000):
         way.look(watcher.is_away)
     assert asked == [1000, 2000]
+
+
+def test_su21_a_board_s_claim_alone_sends_no_reader_to_its_coordinator(world, monkeypatch):
+    ways, views = Ways(world, LAB), Views.of(world.run.charter)
+    said = ways.boards()
+    said[NEXT].view = 1
+    monkeypatch.setattr(ways, "boards", lambda: said)
+    assert leading(ways, views).coordinator == COORDINATOR
+
+
+def test_su21_a_reader_is_sent_to_the_coordinator_that_a_quorum_s_words_back(world):
+    ways, views = Ways(world, LAB), Views.of(world.run.charter)
+    assert leading(ways, views).coordinator == COORDINATOR
+    world.hand_over()
+    for auditor in world.run.charter.auditors:
+        driver = world.run.drivers[auditor]
+        following, _ = world.following(auditor, driver.replica)
+        following.post(driver)
+        visit(following)
+    assert leading(ways, views).coordinator == NEXT
 
 
 def test_su13_5_a_watch_stays_where_a_quorum_does_not_go_on(world):

@@ -217,13 +217,18 @@ def leader_log(config: NodeConfig, tls: TlsFiles, nodes: Sequence[CoordinatorNod
     views = Views.of(config.roster, config.genesis.sha256)
     ways = Coordinators(config, tls, whereabouts_by(nodes))
     try:
-        said = ways.boards().values()
-        heard = hear(views, (board.words for board in said))
-        claimed = [board.view for board in said]
-        log = ways.leader(backed_view(heard, claimed, views.charter.endorsement_quorum)).log
+        log = leading(ways, views).log
     finally:
         ways.close()
     return GrpcLog(log.address, log.deployment, tls, roots=log.roots)
+
+
+def leading(ways: Coordinators, views: Views) -> Place:
+    """The coordinator of the largest view that the boards claim and a quorum's words back."""
+    said = ways.boards().values()
+    heard = hear(views, (board.words for board in said))
+    claimed = [board.view for board in said]
+    return ways.leader(backed_view(heard, claimed, views.charter.endorsement_quorum))
 
 
 def heard_now(config: NodeConfig, tls: TlsFiles, views: Views) -> Heard:
