@@ -104,6 +104,11 @@ def test_seeds_meet_what_a_pause_can_come_to() -> None:
     }
 
 
+def test_seeds_meet_drills_and_a_rule_that_reads_them() -> None:
+    seen = frozenset[str]().union(*(outcome_of(seed).seen for seed in SEEDS))
+    assert seen >= {"drill of all", "drill of fewer", "unable is True", "unable is False"}
+
+
 def test_seeds_meet_what_panels_and_their_labs_can_come_to() -> None:
     counts: Tally = Tally()
     for seed in SEEDS:

@@ -60,7 +60,7 @@ def run(seed: int) -> Outcome:
     """Simulates one deployment; the same seed gives the same outcome, line by line."""
     shape = shape_of(seed)
     world = World(seed, shape)
-    world.tell("run", f"seed {seed}: {shape}")
+    world.tell("run", f"seed {seed}: {shape}, drills every {shape.drill_s} s")
     _trouble(world)
     _calm(world)
     is_over = world.settle()
@@ -79,7 +79,7 @@ def run(seed: int) -> Outcome:
         faults=world.tally,
         phases=tuple(world.phases()),
         entries=len(world.watch.leaves),
-        seen=frozenset(world.terms_watch.seen | world.time_watch.seen),
+        seen=frozenset(world.terms_watch.seen | world.time_watch.seen | world.watch.drills.seen),
         standing=world.watch.standing.seen,
     )
 
@@ -165,6 +165,7 @@ def _correct(world: World, lab: str) -> None:
 def _calm(world: World) -> None:
     """Ends all faults; delayed requests still arrive."""
     world.tell("network", "all is calm from here")
+    world.watch.drills.calm_from = len(world.watch.leaves)
     world.network.odds = CALM
     world.network.cut_off.clear()
     world.skew_ms.clear()

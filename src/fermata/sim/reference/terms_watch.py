@@ -176,6 +176,7 @@ class TermsWatch:
         ]
         sums = [self._stood_after(after.charter_at(r.number), r) for r in after.rounds[:number]]
         holds = holds_at_end(charter.rules, values, sums)
+        self.seen.add(f"unable is {holds.get('unable')}")
         for verdict in after.judgements[number].verdicts:
             if verdict.holds is not holds[verdict.rule]:
                 self._watch.violate("I8", f"rule {verdict.rule} says {verdict.holds} of {number}")
@@ -282,7 +283,8 @@ class TermsWatch:
                 ages[owner[lab]] = max(ages.get(owner[lab], 0), round_.number - reported)
         beyond = {owner[lab] for lab in self._beyond[round_.number] & heard}
         self.seen |= {"beyond together"} if len(beyond) > 1 else set()
-        return Stood(frozenset(figures), at, ages, len(beyond))
+        able = self._watch.able_at(round_)
+        return Stood(frozenset(figures), at, ages, len(beyond), able)
 
     def _open(self, after: State) -> None:
         round_ = after.rounds[-1]

@@ -10,17 +10,19 @@ from fermata.crypto.threshold.opening import KeyShare, partial_opening
 from fermata.errors import VerificationError
 from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
+from fermata.protocol.drills.duties import ANSWER
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.proofs import PROOF, context_of
 from fermata.protocol.state.consents import not_consenting
 from fermata.protocol.state.position import Position
 from fermata.protocol.state.report_flags import NOTHING_ASKED, flags_of, shown_ranges, statements_of
-from fermata.protocol.state.state import State, Verdict
+from fermata.protocol.state.state import Round, State, Verdict
 from fermata.protocol.wire.codec import decode_entry, encode, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Draft, Receipt, Store
 from fermata.sim.dice import stream
 from fermata.sim.reference.consent_book import ConsentBook
+from fermata.sim.reference.drill_watch import DrillWatch
 from fermata.sim.reference.standing_watch import Figures, StandingWatch
 from fermata.sim.setup.canaries import Canaries
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
@@ -73,6 +75,7 @@ class Watch:
         #: After each entry, who has not consented.
         self.refusing: list[frozenset[str]] = []
         self.standing = StandingWatch(self.deployment, self.violate, self.consents.away)
+        self.drills = DrillWatch(lambda: self.shares, self.violate)
 
     @property
     def state(self) -> State:
@@ -87,6 +90,9 @@ class Watch:
 
     def saw_call(self, node: str, name: str, args: tuple[Any, ...]) -> None:
         """Notes a node's call to its store or to the log."""
+        if name == "put_value" and args[0] == ANSWER:
+            # K37.5: an auditor keeps its answer to a drill before it commits itself to it.
+            return
         self.canaries.saw(f"{node}'s {name}", _bytes_in(args))
         if name == "put_draft" and isinstance(args[0], Draft):
             self._saw_statement(node, args[0].envelope)
@@ -121,6 +127,8 @@ class Watch:
             # A node that crashed before its draft was durable signs it again with another seen.
             number, said = statement.partial_opening.round, encode(statement.partial_opening)
         else:
+            # K37: a nonce is for everybody once its auditor shows its part.
+            self.canaries.release(statement.drill_part.nonce)
             return
         first = self._vouched.setdefault((node, body, number), said)
         if first != said:
@@ -186,8 +194,11 @@ class Watch:
         self.verdicts.append(verdict)
         self._tree.append(leaf_hash(leaf))
         self._roots.append(self._tree.root())
-        if verdict.accepted and entry:
-            self.consents.saw(verdict.author, statement_of(unseal(envelope)), after)
+        if entry:
+            said = statement_of(unseal(envelope)) if verdict.accepted else None
+            self.drills.follow(entry, said, before, after)
+            if said is not None:
+                self.consents.saw(verdict.author, said, after)
         self._check_consents(entry, after)
         if verdict.accepted and verdict.kind == "Report":
             number = statement_of(unseal(envelope)).report.round
@@ -224,6 +235,12 @@ class Watch:
                 self.violate("I2", f"round {close.round} counts entry {entry} without its proof")
         if listed != last:
             self.violate("I2", f"round {close.round} counts other reports than the last of each")
+
+    def able_at(self, round_: Round) -> int | None:
+        """RU12: how many auditors could open by the newest drill before a round's close."""
+        if round_.close is None:
+            return None
+        return self.drills.able_before(round_.close.entry, self.state.keyed().key.epoch_id)
 
     def _statement(self, entry: int) -> statement_pb2.Statement:
         return statement_of(unseal(decode_entry(self.leaves[entry]).envelope))

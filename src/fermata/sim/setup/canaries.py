@@ -30,6 +30,12 @@ class Canaries:
         self._plant(what, raw[::-1])
         self._plant(what, raw.hex().encode())
 
+    def release(self, raw: bytes) -> None:
+        """Searches no more for bytes, or their number, that their owner shows by the rules."""
+        number, bare = int.from_bytes(raw, "big"), raw.lstrip(b"\0")
+        for needle in (bare, bare[::-1], bare.hex().encode(), f"{number}".encode()):
+            self._needles.pop(needle, None)
+
     def _plant(self, what: str, needle: bytes) -> None:
         if len(needle) >= BYTES_MIN:
             self._needles[needle] = what

@@ -20,6 +20,7 @@ from fermata.protocol.wire.envelope import charter_message, seal_charter, seal_s
 from fermata.sim.dice import Dice, stream
 from fermata.sim.setup.terms import (
     Terms,
+    able_text,
     committee_text,
     disclosure_text,
     draw_terms,
@@ -38,6 +39,8 @@ MODULUS_BITS_MIN = 256
 COORDINATOR = "oversight"
 #: Of a charter with successors, in seconds; and bytes that have the form of a certificate.
 HEARTBEAT_S, SUCCESSION_S, CONFLICT_S = 600, 1800, 7200
+#: How often there are drills, one of these for each seed.
+DRILLS_S = (0, 3600, 14_400)
 AUTHORITY = base64.b64encode(b"\x30\x81\x80" + bytes(128)).decode()
 
 
@@ -104,8 +107,9 @@ PAUSE_SHAPES = (
 def shape_of(seed: int) -> Shape:
     """The deployment that a seed is about."""
     dice = Dice(stream(seed, "shape"))
+    drill_s = Dice(stream(seed, "drills")).pick(DRILLS_S)
     if dice.chance(500):
-        return dice.pick(SHAPES)
+        return replace(dice.pick(SHAPES), drill_s=drill_s)
     shape = dice.pick(PAUSE_SHAPES)
     terms = draw_terms(dice, len(set(shape.organisations)))
     return replace(
@@ -116,6 +120,7 @@ def shape_of(seed: int) -> Shape:
         window_rounds=dice.pick((0, 1, 2, 8)),
         set_rounds=dice.pick((1, 2, 4)),
         ghost_rounds=dice.pick((1, 2, 4)),
+        drill_s=drill_s,
     )
 
 
@@ -165,13 +170,18 @@ window_s = {shape.window_s}{_kept_text(shape)}{_heartbeat_text(shape)}
         tables.append(panels_text(terms, lab_names(shape), shape.panels))
         tables.append(pause_text(terms, shape.labs, shape.panels))
         tables += [committee_text(keys)] if terms.has_committee else []
+        tables += [*_drill_text(shape), able_text(shape.auditors)] if shape.drill_s else []
         return "\n".join(tables)
     for panel in range(1, shape.panels + 1):
         tables.append(_panel_text(shape, panel))
     tables.append(_rich_text(dice))
-    if shape.drill_s:
-        tables.append(f"[drills]\nevery_s = {shape.drill_s}\nanswer_s = {shape.drill_s // 2}\n")
-    return "\n".join(tables)
+    return "\n".join((*tables, *_drill_text(shape)))
+
+
+def _drill_text(shape: Shape) -> list[str]:
+    if not shape.drill_s:
+        return []
+    return [f"[drills]\nevery_s = {shape.drill_s}\nanswer_s = {shape.drill_s // 2}\n"]
 
 
 def _heartbeat_text(shape: Shape) -> str:

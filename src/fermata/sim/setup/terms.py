@@ -184,6 +184,11 @@ silence_s = 43200
     return "\n".join(texts)
 
 
+def able_text(auditors: int) -> str:
+    """An alarm as soon as one auditor of so many did not show in a drill that it could open."""
+    return f'[[rule]]\nid = "unable"\nkind = "able"\nbelow = "{auditors}"\n'
+
+
 def _rule(name: str, kind: str, statistic: str, rest: str) -> str:
     head = f'[[rule]]\nid = "{name}"\nkind = "{kind}"\nmetric = "{HEAT}"\n'
     return head + f'statistic = "{statistic}"\n{rest}\n'

@@ -15,7 +15,7 @@ from fermata.sim.dice import Dice, stream
 from fermata.sim.faults import Tally
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Shape
 from fermata.sim.succession.nodes import Hub, Member, views_of
-from fermata.sim.succession.world import World
+from fermata.sim.succession.world import Lone, World
 from fermata.types import Role
 
 #: Of four three witness, of three all, of five four.
@@ -50,6 +50,9 @@ BOARD_FAULTS = {
     "auditor keeps its entries": 8,
     "auditor hands them in": 8,
 }
+#: How often in a thousand turns a leader's last entries come to one auditor alone, which keeps
+#: them, and how long this goes on before the leader stops.
+LONE, LONE_MS = 6, 900_000
 TURNS_PER_NODE, TURN_MS_MAX = 45, 50_000
 FUSE_CALLS_MAX, SKEW_MS_MAX = 40, 60_000
 #: How far the clock moves after a pass of the calm in which something, or nothing, has happened.
@@ -108,6 +111,8 @@ def _trouble(world: World) -> None:
     choices = (*FAULTS.items(), ("", 1000 - sum(FAULTS.values())))
     # In half of the runs coordinators also keep their sealed parts to themselves.
     are_kept = world.parts_dice.chance(500)
+    # In half of them one auditor alone may have a leader's last entries.
+    is_lone = world.lone_dice.chance(500)
     for _ in range(TURNS_PER_NODE * len(names)):
         world.now_ms += dice.below(TURN_MS_MAX)
         fault = dice.weighted(choices)
@@ -116,6 +121,8 @@ def _trouble(world: World) -> None:
         if are_kept:
             _keep_parts(world)
         _boards(world)
+        if is_lone:
+            _last_entries(world)
         world.step(dice.pick(names))
 
 
@@ -191,11 +198,32 @@ def _boards(world: World) -> None:
     world.tell(who, what)
 
 
+def _last_entries(world: World) -> None:
+    """Lets one auditor alone reach the leader for a while, keep what it reads, and see it stop."""
+    lone, dice, leader = world.lone, world.lone_dice, world.leader
+    if lone is None and leader is not None and dice.chance(LONE):
+        auditor = dice.pick(world.charter.auditors)
+        others = frozenset(world.nodes) - {leader.name, auditor}
+        world.members[auditor].keeps = True
+        cut = frozenset((other, leader.name) for other in others) - world.cut
+        world.cut |= cut
+        world.lone = Lone(leader.name, world.now_ms + LONE_MS, cut)
+        world.tally["one auditor alone with its leader"] += 1
+        world.tell(auditor, f"is alone with {leader.name}, and keeps its entries")
+    elif lone is not None and world.now_ms >= lone.until_ms:
+        world.cut -= lone.cut
+        world.hubs[lone.hub].stop()
+        world.dead.add(lone.hub)
+        world.lone = None
+        world.tell(lone.hub, "stops after what one auditor alone has read")
+
+
 def _calm(world: World) -> None:
     """Ends all faults. In half of the runs one coordinator that is dead never comes back."""
     world.tell("network", "all is calm from here")
     world.lost = 0
     world.cut.clear()
+    world.lone = None
     world.skew_ms.clear()
     gone = sorted(world.dead)[: 1 if world.dice.chance(500) else 0]
     world.dead.intersection_update(gone)

@@ -1,6 +1,7 @@
 """Coordinators, auditors and labs in one process, and the links between them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from fermata.crypto.report.proof_cache import ProofCache
@@ -38,6 +39,15 @@ class _Way:
         return lambda *arguments: self._world.carry(self._caller, self._hub, name, arguments)
 
 
+@dataclass(frozen=True, slots=True)
+class Lone:
+    """``hub``: a coordinator that one auditor alone reaches ``until_ms``, by pairs that are cut."""
+
+    hub: str
+    until_ms: int
+    cut: frozenset[tuple[str, str]]
+
+
 class World:
     """A deployment over simulated time, disks and links. ``cut``: pairs that do not reach each
     other; ``dead``: coordinators that never come back; ``lost``: of a thousand requests."""
@@ -49,6 +59,8 @@ class World:
         self.parts_dice = Dice(stream(seed, "succession/parts"))
         #: What boards do with entries has dice of its own: a seed plays the same without it.
         self.board_dice = Dice(stream(seed, "succession/boards"))
+        self.lone_dice = Dice(stream(seed, "succession/lone"))
+        self.lone: Lone | None = None
         self.now_ms, self.lost = START_MS, 0
         self.skew_ms: dict[str, int] = {}
         self.cut: set[tuple[str, str]] = set()
