@@ -45,6 +45,13 @@ def test_su26_parts_that_a_coordinator_keeps_to_itself_are_given_by_others():
     assert given > 0
 
 
+def test_su24_a_leave_whose_entries_nobody_has_is_done_without():
+    """One auditor alone has the last entries of a leader that stopped, and keeps them."""
+    assert outcome(25).violations == ()
+    assert outcome(25).seen["did_without"] > 0
+    assert outcome(25).views > 0
+
+
 def test_an_auditor_that_has_left_for_views_that_nobody_else_needs_stops_nobody():
     assert outcome(8).violations == ()
     last = next(line for line in reversed(outcome(8).lines) if "auditor-1" in line)
