@@ -173,8 +173,9 @@ ceremony-lies-table: setup
 sim-scale: setup
 	@PYTHONPATH=tests:scripts $(RUN) python scripts/sim_scale.py --out sim-scale.json --svg sim-scale.svg $(ARGS)
 
+# Whole deployments with faults. ARGS=--start 100 for other seeds.
 sim: setup
-	@$(RUN) python -m fermata.sim --seeds $(SEEDS)
+	@$(RUN) python -m fermata.sim --seeds $(SEEDS) $(ARGS)
 
 # Random lives of a panel whose parts stand, by exact algebra; the tests play sixty.
 LIVES ?= 2000
