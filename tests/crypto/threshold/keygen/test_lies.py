@@ -79,6 +79,16 @@ def test_a_lie_that_changes_nothing_leaves_the_key_right(lie: Lie) -> None:
     assert {turn.is_done for turn in played.ends.values()} == {True}
 
 
+@pytest.mark.parametrize("threshold", [2, 3, 4])
+def test_a_wrong_part_in_the_self_test_is_named_whatever_the_threshold(threshold: int) -> None:
+    """With three of four to open nobody is wrong beyond doubt, and the part was let pass."""
+    shape = common(4, threshold)
+    parties = parties_of(4, threshold)
+    parties[3] = LyingParty((3, *shape), LIES_BY_NAME["self-test: another part"])
+    played = play(parties, seeds_of(ONE_BATCH, 4))
+    assert played.culprits({1, 2, 4}) == {3}
+
+
 def test_a_party_says_the_same_at_the_audit_of_every_batch() -> None:
     outcome, _ = finished(MORE_BATCHES)
     assert outcome.candidates > 16

@@ -1,6 +1,6 @@
 """The steps with the accepted modulus: root exponent, shares of it, self-test (K15, K16, K18)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import phe
 
@@ -39,7 +39,13 @@ from fermata.crypto.threshold.keygen.work.root_shares import (
     is_subshare_right,
     root_layout,
 )
-from fermata.crypto.threshold.opening import KeyShare, check_part, combine, partial_opening
+from fermata.crypto.threshold.opening import (
+    KeyShare,
+    agreeing,
+    check_part,
+    combine,
+    partial_opening,
+)
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import VerificationError
 
@@ -295,12 +301,21 @@ class SelfTestStep(PublicStep):
             j: self.parts(setup, state, state.payloads[SELF_TEST][j - 1])
             for j in setup.parameters.indices
         }
-        for at, (ciphertext, plaintext, root) in enumerate(
-            test_ciphertexts(state.session, record.n)
-        ):
-            opening = combine(record, ciphertext, {j: row[at] for j, row in rows.items()})
-            if opening is None or opening.culprits:
-                return state, BLAME
-            if (opening.plaintext, opening.root) != (plaintext, root):
+        for at, test in enumerate(test_ciphertexts(state.session, record.n)):
+            if not all_open(record, test, {j: row[at] for j, row in rows.items()}):
                 return state, BLAME
         return state, DONE
+
+
+def all_open(record: KeyRecord, test: tuple[int, int, int], parts: Mapping[int, int]) -> bool:
+    """K18.1: whether any t of the parts, by index, open a ciphertext of which plaintext and root
+    are known.
+
+    It does not ask who is wrong beyond doubt (K8): where t is more than half, a part can be wrong
+    and nobody is.
+    """
+    ciphertext, plaintext, root = test
+    opening = combine(record, ciphertext, parts)
+    if opening is None or (opening.plaintext, opening.root) != (plaintext, root):
+        return False
+    return agreeing(record, root, parts) == len(parts)
