@@ -25,8 +25,9 @@ _FIELD = 2**255 - 19
 #: Prime order of the group that keys and nonces are in; the curve has 8 times as many points.
 ORDER = 2**252 + 27742317777372353535851937790883648493
 _D = -121665 * pow(121666, -1, _FIELD) % _FIELD
-#: Keys whose order is remembered; a deployment has fewer.
-_KEYS_MAX = 1024
+#: Keys whose order is remembered. A charter lists some 2,300 parties at the most: with fewer than
+#: that a log that all of them write to in turn would have each key checked at each of its entries.
+_KEYS_MAX = 16_384
 #: Signatures that held and are remembered, and how long a message may be for it: 16 MB at most.
 _HELD_MAX = 2048
 _HELD_BYTES_MAX = 8192

@@ -64,6 +64,7 @@ from fermata.protocol.charter.roster import (
     LabText,
     Party,
     PartyText,
+    SigningKeys,
     SuccessionTerms,
     SuccessionText,
     read_roster,
@@ -77,10 +78,8 @@ from fermata.protocol.drills.terms import DrillsText, DrillTerms, read_drills
 from fermata.protocol.reprs import short_repr
 
 #: Moduli below this are for tests and simulation; no configuration can lower it.
-MODULUS_BITS_MIN = 2048
-MODULUS_BITS_MAX = 4096
-AUDITORS_MAX = 7
-HEADROOM_BITS_MAX = 32
+MODULUS_BITS_MIN, MODULUS_BITS_MAX = 2048, 4096
+AUDITORS_MAX, HEADROOM_BITS_MAX = 7, 32
 #: Stands on every screen before the title of a charter with ``test = true``.
 TEST_MARK = "TEST CHARTER"
 FORMAT_MAX, CHARTER_BYTES_MAX = 1_000_000, 256 * 1024
@@ -201,9 +200,9 @@ class Charter:
         return tuple(sorted(self.parties))
 
     @property
-    def signing_keys(self) -> dict[str, bytes]:
+    def signing_keys(self) -> Mapping[str, bytes]:
         """Each party's Ed25519 public key (32 bytes), by id."""
-        return {party.id: party.signing_key for party in self.parties.values()}
+        return SigningKeys(self.parties)
 
     @property
     def log_origin(self) -> str:

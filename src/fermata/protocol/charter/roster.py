@@ -6,7 +6,7 @@ Normative text: docs/spec/charter.md, C2, and docs/spec/succession.md, SU1 and S
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fermata.crypto.signing import check_public_key
@@ -59,6 +59,25 @@ class Party:
     role: Role
     organisation: str
     signing_key: bytes
+
+
+class SigningKeys(Mapping[str, bytes]):
+    """Each party's Ed25519 public key (32 bytes), by id: a view of a roster, and no copy of it,
+    since one key is looked up at every entry of a log."""
+
+    __slots__ = ("_parties",)
+
+    def __init__(self, parties: Mapping[str, Party]) -> None:
+        self._parties = parties
+
+    def __getitem__(self, party: str) -> bytes:
+        return self._parties[party].signing_key
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parties)
+
+    def __len__(self) -> int:
+        return len(self._parties)
 
 
 def _party(source: TomlSource, path: str, role: Role, text: PartyText | MemberText) -> Party:

@@ -173,6 +173,8 @@ def lasting_organisations(state: State, number: int) -> dict[str, str]:
         for labs in by_organisation.values():
             old = {name[lab] for lab in labs if lab in name}
             joint = min(old | {labs[0]})
-            name |= {lab: joint for lab, known in name.items() if known in old}
+            # Most organisations keep their name; to look at all labs for each would be quadratic.
+            if renamed := old - {joint}:
+                name |= {lab: joint for lab, known in name.items() if known in renamed}
             name |= dict.fromkeys(labs, joint)
     return name
