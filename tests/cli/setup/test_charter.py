@@ -140,7 +140,7 @@ def test_a_good_charter_is_explained(site):
     )
     told = json.loads(fermata("charter", "check", site.charter_file, "--json").out)
     assert told["charter_hash"] == site.charter.sha256.hex()
-    assert len(told["warnings"]) == 4
+    assert len(told["warnings"]) == 5
     alone = "all 2 auditors: if one is away, no round closes and nothing is witnessed."
     assert any(alone in warning for warning in told["warnings"])
 
@@ -183,6 +183,18 @@ def test_how_long_a_close_waits_for_pleas_is_told_with_the_dates(site, tmp_path)
     text = site.charter_file.read_text()
     other.write_text(text.replace("window_s = 3600", "window_s = 3600\nplea_s = 61"))
     assert "another 61 s (plea_s)" in fermata("charter", "check", other).out
+
+
+@pytest.mark.parametrize(
+    ("auditors", "threshold", "is_warned"),
+    [(3, 2, False), (3, 3, True), (4, 2, False), (4, 3, True), (5, 3, False), (5, 4, True)],
+)
+def test_auditors_of_whom_none_could_be_named_for_a_wrong_part_are_warned_of(
+    auditors, threshold, is_warned
+):
+    charter = make_deployment(auditors=auditors, threshold=threshold).charter
+    said = f"{threshold} of {auditors} auditors open: one that gives a wrong part"
+    assert any(said in line for line in warnings(charter)) == is_warned
 
 
 HOLD = PAUSE_TABLES.replace("silence_s = 1800", 'silence_s = 1800\nsilence = "hold"')

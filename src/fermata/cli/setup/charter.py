@@ -13,6 +13,7 @@ from fermata.cli.output import emit, json_option, say, table_text
 from fermata.cli.setup.claims_text import claims, statistics_of
 from fermata.cli.setup.dates_text import dates_of, dates_text, drills_of
 from fermata.cli.setup.disclosure_text import (
+    auditor_warnings,
     disclosure_warnings,
     groups_text,
     learned_text,
@@ -304,12 +305,7 @@ def warnings(charter: Charter) -> list[str]:
                 f"panel {panel.id} has {organisations} organisations: it gives no sum before"
                 f" {charter.cohort_min} of them have reported."
             )
-    if charter.endorsement_quorum == len(charter.auditors):
-        lines.append(
-            f"a close needs the endorsements of all {len(charter.auditors)} auditors: if one is"
-            " away, no round closes and nothing is witnessed."
-        )
-    lines += silence_warnings(charter) + pause_warnings(charter)
+    lines += auditor_warnings(charter) + silence_warnings(charter) + pause_warnings(charter)
     return lines + disclosure_warnings(charter) + fresh_warnings(charter)
 
 

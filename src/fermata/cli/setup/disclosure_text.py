@@ -115,6 +115,23 @@ def _sum(charter: Charter) -> str:
     return "group" if any(p.groups for p in charter.panels) else "panel's cohort"
 
 
+def auditor_warnings(charter: Charter) -> list[str]:
+    """What the numbers of auditors allow, and yet may not be what the parties want."""
+    auditors, t, lines = len(charter.auditors), charter.threshold, []
+    if charter.endorsement_quorum == auditors:
+        lines.append(
+            f"a close needs the endorsements of all {auditors} auditors: if one is away, no round"
+            " closes and nothing is witnessed."
+        )
+    # K8: fewer parts than that leave an explanation in which the others are wrong.
+    if auditors < 2 * t - 1:
+        lines.append(
+            f"{t} of {auditors} auditors open: one that gives a wrong part of an opening or of a"
+            f" drill is named only among {2 * t - 1} auditors or more."
+        )
+    return lines
+
+
 def disclosure_warnings(charter: Charter) -> list[str]:
     """Terms that are allowed, and yet may not be what the parties want."""
     terms, lines = charter.disclosure, []
