@@ -151,7 +151,8 @@ bench-keys: setup
 	@$(RUN) --group bench python scripts/bench_keys.py --runs $(RUNS) --out bench-keys.json $(ARGS)
 
 SEEDS ?= 50
-# Key generations in memory, half of them with a party that lies; some two seconds of CPU each.
+# Key generations in memory among crashes, half of them with a party that lies; some six seconds of
+# CPU each.
 keygen-sim: setup
 	@$(RUN) python -m fermata.sim.keygen --seeds $(SEEDS)
 

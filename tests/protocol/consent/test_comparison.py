@@ -460,6 +460,27 @@ def test_stricter_terms_step_by_step_are_accepted_in_one_step_too(
     assert is_nowhere_weaker(chain[0], chain[-1], lab)
 
 
+def test_a_lab_in_the_same_sum_with_another_key_is_another_lab() -> None:
+    old, new = read(TIERED), read(TIERED.replace(key("lab-7"), NEW_KEY))
+    for one, other in ((old, new), (new, old)):
+        assert effect_of(one, other, "other labs of panel alpha") == WEAKER
+    assert "own party" not in [d.article for d in differences(old, new, LAB)]
+
+
+def test_a_charter_without_a_limit_on_shares_is_weaker_than_one_with_any() -> None:
+    line = 'dominance = "0.5"\n'
+    starts = next(each for each in TIERED.splitlines(True) if each.startswith("dominance_start"))
+    old, new = read(TIERED), read(TIERED.replace(line, "").replace(starts, ""))
+    assert effect_of(old, new, "dominance") == WEAKER
+    assert effect_of(new, old, "dominance") == STRICTER
+
+
+def test_groups_that_go_are_joined_to_the_panel_and_groups_that_come_split_it() -> None:
+    old, new = read(TIERED), read(UNGROUPED)
+    assert effect_of(old, new, "groups of panel alpha") == STRICTER
+    assert effect_of(new, old, "groups of panel alpha") == WEAKER
+
+
 def test_a_difference_is_said_in_words() -> None:
     old, new = EDITS["disclosure.window_rounds"].charters()
     assert [d.text for d in differences(new, old, LAB)] == ["window_rounds all -> 4: weaker"]
