@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,12 @@ from fermata.protocol.consent.comparison import (
     differences,
     is_nowhere_weaker,
 )
-from fermata.protocol.consent.difference import Effect
+from fermata.protocol.consent.difference import (
+    Effect,
+    Price,
+    dearer_asks_more,
+    superset_is_stricter,
+)
 from harness.chains import party_keys
 from harness.deployments import AUTHORITY
 from harness.protocol.full_charter import BANDED, NUMBERED, TIERED, Edit, read
@@ -467,12 +473,45 @@ def test_a_lab_in_the_same_sum_with_another_key_is_another_lab() -> None:
     assert "own party" not in [d.article for d in differences(old, new, LAB)]
 
 
-def test_a_charter_without_a_limit_on_shares_is_weaker_than_one_with_any() -> None:
-    line = 'dominance = "0.5"\n'
-    starts = next(each for each in TIERED.splitlines(True) if each.startswith("dominance_start"))
-    old, new = read(TIERED), read(TIERED.replace(line, "").replace(starts, ""))
-    assert effect_of(old, new, "dominance") == WEAKER
-    assert effect_of(new, old, "dominance") == STRICTER
+LIMIT = TIERED[TIERED.index("dominance = ") : TIERED.index("dominance_start")]
+STARTS = next(line for line in TIERED.splitlines(True) if line.startswith("dominance_start"))
+COMMITTEE = TIERED[TIERED.index("[committee]") : TIERED.index("[[panel]]")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "article", "without", "again"),
+    [
+        (LIMIT + STARTS, "dominance", WEAKER, STRICTER),
+        ('last = "2035Q4"\n', "last period", WEAKER, STRICTER),
+        ("kept_rounds = 8\n", "kept_rounds", WEAKER, LABS),
+        ("audit_rounds = 40\n", "audit_rounds", WEAKER, LABS),
+        (COMMITTEE, "notice_s of the committee", STRICTER, LABS),
+    ],
+)
+def test_what_a_charter_leaves_out_is_compared_by_what_holds_then(
+    lines: str, article: str, without: Effect, again: Effect
+) -> None:
+    assert lines in TIERED
+    old, new = read(TIERED), read(TIERED.replace(lines, ""))
+    assert effect_of(old, new, article) == without
+    assert effect_of(new, old, article) == again
+
+
+def test_a_first_band_that_costs_what_the_last_does_is_dearer() -> None:
+    before = Price(((10, Fraction(1)), (20, Fraction(5))), "EUR", "hours")
+    after = Price(((10, Fraction(5)), (20, Fraction(5))), "EUR", "hours")
+    assert dearer_asks_more(before, after) == (
+        "1.00 / 5.00 EUR by hours -> 5.00 / 5.00 EUR by hours",
+        MORE,
+    )
+    # The value at which a band ends is in that band.
+    assert [before.at(value) for value in (10, 11)] == [1, 5]
+
+
+def test_a_promise_that_is_exchanged_for_another_is_gone() -> None:
+    one, other = frozenset({"one"}), frozenset({"other"})
+    assert superset_is_stricter(one, other) == ("adds other; drops one", WEAKER)
+    assert superset_is_stricter(one, one | other) == ("adds other", STRICTER)
 
 
 def test_groups_that_go_are_joined_to_the_panel_and_groups_that_come_split_it() -> None:
