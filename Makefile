@@ -144,8 +144,8 @@ bench-scale: setup
 	@$(RUN) python scripts/bench_thousand.py --cache build/thousand --out bench-scale.json
 	@PYTHONPATH=tests $(RUN) python scripts/bench_dask.py --out bench-scale.json
 
-# Wall times of key generation without a dealer, in bench-keys.json; alone on the machine, half an
-# hour. RUNS for other than five, ARGS=--only joint_2048_3 for one of them.
+# Wall times of key generation without a dealer, in bench-keys.json; alone on the machine, an hour
+# or more. RUNS for other than five, ARGS=--only joint_2048_3 for one of them.
 RUNS ?= 5
 bench-keys: setup
 	@$(RUN) --group bench python scripts/bench_keys.py --runs $(RUNS) --out bench-keys.json $(ARGS)

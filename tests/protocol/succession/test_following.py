@@ -64,6 +64,15 @@ def test_su23_entries_that_another_auditor_has_are_not_left_out() -> None:
     assert answer(SHORT, WAIT_MS, got=elsewhere) == Answer.FOLLOWS
 
 
+def test_su23_a_head_of_no_more_entries_than_are_kept_is_not_asked_for() -> None:
+    """No entry goes on from what is kept to it: its log is another one from before that."""
+    handed = handed_over(SHORT)
+    for size in (SHORT.size - 1, SHORT.size, SHORT.size + 1):
+        head = Checkpoint("log", size, bytes(32))
+        left_out = replace(handed, left_out=(("auditor-1", head),))
+        assert [want.head for want in wanted_by(left_out, SHORT)] == [head] * (size > SHORT.size)
+
+
 def test_su23_3_entries_reach_the_head_from_those_that_are_kept_alone() -> None:
     kept, entries = Tree(), [b"entry %d" % number for number in range(9)]
     whole = Tree()
