@@ -51,8 +51,9 @@ def generate(seed: int, modulus_bits: int) -> Run:
     network = SpoilingNetwork(dice)
     played = play({j: parties[j] for j in seeds}, seeds, network)
     wrong = _wrong(played, lie, liar, honest)
-    told = lie.name if lie is not None and liar is not None and liar.has_lied else ""
-    return Run(told, wrong, sum(each.crashes for each in honest.values()), network.spoilt)
+    lie_told = lie.name if lie is not None and liar is not None and liar.has_lied else ""
+    crashes = sum(party.crashes for party in honest.values())
+    return Run(lie_told, wrong, crashes, network.spoilt)
 
 
 def _wrong(

@@ -23,7 +23,7 @@ class DrillWatch:
         self._shares, self._violate = shares, violate
         #: By drill and auditor, in accepted entries: a commitment, and the part that was shown.
         self._committed: dict[int, set[str]] = {}
-        self._shown: dict[int, dict[str, int]] = {}
+        self._parts: dict[int, dict[str, int]] = {}
         #: (entry with which it ended, how many were able, epoch) of each drill that says something.
         self._ended: list[tuple[int, int, bytes]] = []
         self.calm_from: int | None = None
@@ -51,7 +51,7 @@ class DrillWatch:
             self._committed.setdefault(number, set()).add(statement.author)
         if body == "drill_part":
             part = int.from_bytes(statement.drill_part.part, "big")
-            self._shown.setdefault(number, {})[statement.author] = part
+            self._parts.setdefault(number, {})[statement.author] = part
 
     def _begin(self, entry: int, before: State, after: State) -> None:
         drill = after.drills[-1]
@@ -63,11 +63,11 @@ class DrillWatch:
     def _end(self, entry: int, drill: Drill, after: State) -> None:
         """Every part is compared with what its author's share gives."""
         record, shares = after.keyed().key.record, self._shares()
-        shown = self._shown.get(drill.number, {})
+        parts = self._parts.get(drill.number, {})
         draw = stream(0, "drill-watch")
         right = {
             auditor
-            for auditor, part in shown.items()
+            for auditor, part in parts.items()
             if part == drill_part(record, shares[auditor], drill.root, draw)
         }
         able = right if len(right) >= record.threshold else set()
