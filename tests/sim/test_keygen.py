@@ -1,5 +1,6 @@
 """Key generations among crashes, spoilt messages and lies, and what the simulation notices."""
 
+import itertools
 import random
 
 import fermata.sim.keygen.__main__ as simulation
@@ -8,6 +9,7 @@ from fermata.sim.keygen.faults import CrashingParty, SpoilingNetwork
 from fermata.sim.keygen.play import Played
 
 BITS = 256
+WORDS = (b"words %d" % number for number in itertools.count())
 
 
 class Forgetful:
@@ -16,7 +18,7 @@ class Forgetful:
     index, parties = 1, (1, 2)
 
     def __init__(self) -> None:
-        self.words = random.randbytes(8)
+        self.words = next(WORDS)
 
     def begin(self, seed):
         return Turn(0, b"", Messages(self.words), Progress("test"))

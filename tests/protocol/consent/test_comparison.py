@@ -508,6 +508,13 @@ def test_a_first_band_that_costs_what_the_last_does_is_dearer() -> None:
     assert [before.at(value) for value in (10, 11)] == [1, 5]
 
 
+def test_a_fresh_min_that_is_left_out_is_compared_by_the_cohort_that_gives_it() -> None:
+    left_out = UNGROUPED.replace("fresh_min = 3\n", "")
+    old, new = read(left_out), read(left_out.replace("cohort_min = 3", "cohort_min = 5"))
+    assert effect_of(old, new, "fresh_min of panel alpha") == STRICTER
+    assert effect_of(new, old, "fresh_min of panel alpha") == WEAKER
+
+
 def test_a_promise_that_is_exchanged_for_another_is_gone() -> None:
     one, other = frozenset({"one"}), frozenset({"other"})
     assert superset_is_stricter(one, other) == ("adds other; drops one", WEAKER)

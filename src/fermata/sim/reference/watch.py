@@ -127,8 +127,9 @@ class Watch:
             # A node that crashed before its draft was durable signs it again with another seen.
             number, said = statement.partial_opening.round, encode(statement.partial_opening)
         else:
-            # K37: a nonce is for everybody once its auditor shows its part.
-            self.canaries.release(statement.drill_part.nonce)
+            if body == "drill_part":
+                # K37: a nonce is for everybody once its auditor shows its part.
+                self.canaries.release(statement.drill_part.nonce)
             return
         first = self._vouched.setdefault((node, body, number), said)
         if first != said:
@@ -237,7 +238,10 @@ class Watch:
             self.violate("I2", f"round {close.round} counts other reports than the last of each")
 
     def able_at(self, round_: Round) -> int | None:
-        """RU12: how many auditors could open by the newest drill before a round's close."""
+        """RU12: how many auditors could open by the newest drill before a round's close.
+
+        By the key in force now: no run of a charter with terms has a second epoch.
+        """
         if round_.close is None:
             return None
         return self.drills.able_before(round_.close.entry, self.state.keyed().key.epoch_id)

@@ -55,7 +55,7 @@ def test_two_parts_that_are_bent_to_open_all_together_do_not_pass(auditors, thre
         assert is_hidden == (threshold == auditors), (one, other)
 
 
-def test_where_more_than_half_must_open_a_wrong_part_is_nobody_s_beyond_doubt():
+def test_of_too_few_auditors_nobody_is_wrong_beyond_doubt():
     record, (_, _, root), parts = key_and_parts(4, 3)
     assert culprits_of(record, root, parts | {4: parts[4] ^ 1}) == ()
 

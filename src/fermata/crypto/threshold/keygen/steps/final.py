@@ -311,8 +311,8 @@ def all_open(record: KeyRecord, test: tuple[int, int, int], parts: Mapping[int, 
     """K18.1: whether any t of the parts, by index, open a ciphertext of which plaintext and root
     are known.
 
-    It does not ask who is wrong beyond doubt (K8): where t is more than half, a part can be wrong
-    and nobody is.
+    It does not ask who is wrong beyond doubt (K8): of fewer than 2t - 1 auditors nobody is, even if
+    a part is wrong.
     """
     ciphertext, plaintext, root = test
     opening = combine(record, ciphertext, parts)
