@@ -3,6 +3,8 @@
 import itertools
 import random
 
+import pytest
+
 import fermata.sim.keygen.__main__ as simulation
 from fermata.crypto.threshold.ceremony.lockstep import Messages, Misbehaviour, Progress, Turn
 from fermata.sim.keygen.faults import CrashingParty, SpoilingNetwork
@@ -73,3 +75,12 @@ def test_the_command_says_what_it_played_and_ends_with_zero(capsys):
     out = capsys.readouterr().out
     assert out.startswith("ceremonies   2 of 256 bits, ")
     assert "wrong        0" in out
+
+
+def test_a_length_that_no_key_has_is_refused_in_one_line(capsys):
+    with pytest.raises(SystemExit) as ended:
+        simulation.main(["--bits", "100"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "argument --bits: the modulus must have 256 to 4096 bits" in said
+    assert "Traceback" not in said

@@ -10,6 +10,7 @@ from functools import partial
 from fermata.crypto.threshold.ceremony.lockstep import Ceremony
 from fermata.crypto.threshold.keygen.generation import KeyGeneration
 from fermata.crypto.threshold.keygen.outcome import Outcome
+from fermata.crypto.threshold.keygen.parameters import PARTIES_MIN, parameters_of
 from fermata.crypto.threshold.opening import KeyShare, check_share
 from fermata.sim.keygen.faults import CrashingParty, SpoilingNetwork
 from fermata.sim.keygen.lies import LIES, Lie, LyingParty
@@ -90,6 +91,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--start", type=int, default=0, metavar="S", help="the first seed")
     parser.add_argument("--bits", type=int, default=512, metavar="B", help="length of the modulus")
     options = parser.parse_args(arguments)
+    try:
+        parameters_of(options.bits, PARTIES_MIN)
+    except ValueError as error:
+        parser.error(f"argument --bits: {error}")
     seeds, bad, runs = range(options.start, options.start + options.seeds), list[str](), list[Run]()
     for count, seed in enumerate(seeds, 1):
         run = generate(seed, options.bits)
