@@ -1,6 +1,5 @@
 """Callers that hold places: calls without a message, sockets without a handshake."""
 
-import asyncio
 import contextlib
 import socket
 import ssl
@@ -68,37 +67,6 @@ def _context(tls):
         chain.write_bytes(tls.found.chain_pem)
         context.load_cert_chain(chain, key)
     return context
-
-
-@contextlib.contextmanager
-def detour(address, source=ELSEWHERE):
-    """An address of this machine from which the bytes go on to ``address``, from ``source``."""
-    host, _, port = address.rpartition(":")
-    loop = asyncio.new_event_loop()
-
-    async def pump(reader, writer):
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    async def serve(reader, writer):
-        try:
-            inner = await asyncio.open_connection(host, int(port), local_addr=(source, 0))
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(pump(reader, inner[1]), pump(inner[0], writer))
-
-    server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
 
 
 def percentile_ms(call, count=120):

@@ -1,10 +1,13 @@
 """The front: connections by source, with real sockets on loopback addresses."""
 
+import asyncio
 import contextlib
+import gc
 import socket
 import socketserver
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -173,3 +176,24 @@ def test_a_front_that_has_stopped_holds_no_socket():
             assert here.loop.run(stop()) == [None]
     finally:
         here.close()
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_connection_that_comes_as_the_front_stops_is_closed_in_whatever_turn_it_comes(turns):
+    """One accepted in the very turn before the stop was left to the garbage collector."""
+
+    async def main():
+        front = Front(("127.0.0.1", 1), FrontLimits(), lambda reason: None)
+        host, _, port = (await front.start("127.0.0.1:0", "log")).rpartition(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"x")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await asyncio.create_task(front.stop())
+
+    gc.collect()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        asyncio.run(main())
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []

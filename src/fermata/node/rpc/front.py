@@ -114,8 +114,13 @@ class Front:
     async def stop(self) -> None:
         """Closes the port and every connection; when it returns, their sockets are closed."""
         if self._server is not None:
+            for listening in self._server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            # A connection that was just accepted gets its transport in the next turn, and only from
+            # a server that is open; CPython leaves its socket to the garbage collector otherwise.
+            await asyncio.sleep(0)
             self._server.close()
-        # One may still be accepted, and a socket is closed in the turn after it was given up.
+        # One may still be connected, and a socket is closed in the turn after it was given up.
         for _ in range(_TURNS_TO_CLOSE):
             for outer in list(self._open):
                 outer.give_up()

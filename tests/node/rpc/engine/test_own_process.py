@@ -114,6 +114,8 @@ def test_a_wrong_no_of_the_process_is_told_and_nothing_that_it_said_counts_any_m
 
 def test_it_runs_this_program_alone_and_is_told_nothing_on_its_command_line(own):
     pid = own.begin().pid
+    # It has no command line yet in the instant after it was begun.
+    assert own.ask() == [True] * MANY
     *command, descriptor = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
     assert command == [sys.executable, "-I", "-m", "fermata.node.rpc.engine.checker"]
     assert descriptor.isdecimal()
