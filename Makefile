@@ -40,6 +40,7 @@ lint: setup
 	@$(RUN) ruff check src tests scripts docs
 	@$(RUN) ruff format --check src tests scripts docs
 	@$(RUN) mypy
+	@$(RUN) mypy --config-file scripts/mypy.ini scripts docs/examples deploy/probe.py
 	@$(RUN) lint-imports
 	@$(RUN) python scripts/check_prose.py src/fermata
 	@$(RUN) python scripts/check_names.py --check

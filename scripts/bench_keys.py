@@ -146,7 +146,7 @@ def _count_powers() -> list[int]:
         count[0] += 1
         return honest(*arguments)
 
-    batch.power_of = counted
+    batch.power_of = counted  # type: ignore[assignment]
     return count
 
 
@@ -168,7 +168,7 @@ def run_peer(bits: int) -> tuple[float | None, dict[str, Any]]:
         process.start()
     gate.wait(PEER_TIMEOUT_S)
     start = time.perf_counter()
-    cpu = []
+    cpu: list[float] = []
     while len(cpu) < 3 and mine.poll(max(0.0, PEER_TIMEOUT_S - (time.perf_counter() - start))):
         cpu.append(mine.recv())
     wall = time.perf_counter() - start

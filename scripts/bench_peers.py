@@ -223,7 +223,7 @@ def sizes(key: PublicKey) -> dict[str, float]:
         sealed = 2 * key.ciphertext_width + (exponent_response_bits(of) + 7) // 8
         return open_bytes(of) + of.packing.ciphertexts * sealed
 
-    found = {}
+    found: dict[str, float] = {}
     for metrics in (16, 64, 256, 1024):
         full, rest = divmod(metrics, PANEL_METRICS_MAX)
         size = full * panel(PANEL_METRICS_MAX) if full else 0

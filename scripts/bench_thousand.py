@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -75,19 +76,24 @@ class Clients:
         )
         self.processes.append(process)
 
+    def _pipes(self) -> Iterator[tuple[IO[str], IO[str]]]:
+        for process in self.processes:
+            if process.stdin is not None and process.stdout is not None:
+                yield process.stdin, process.stdout
+
     def wait(self) -> None:
         """Returns when all processes can take orders."""
-        for process in self.processes:
-            process.stdout.readline()
+        for _, replies in self._pipes():
+            replies.readline()
 
     def order(self, word: str) -> list[Answer]:
         """Has all labs do something at once; gives how it went for each."""
-        for process in self.processes:
-            process.stdin.write(f"{word}\n")
-            process.stdin.flush()
+        for orders, _ in self._pipes():
+            orders.write(f"{word}\n")
+            orders.flush()
         answers = []
-        for process in self.processes:
-            answers += msgspec.convert(json.loads(process.stdout.readline()), list[Answer])
+        for _, replies in self._pipes():
+            answers += msgspec.convert(json.loads(replies.readline()), list[Answer])
         return answers
 
     def end(self) -> None:
@@ -294,7 +300,7 @@ def checking_s(labs: ManyLabs) -> dict[str, float]:
     state = labs.keyed()
     public_key, statements = state.key.public_key, labs.charter.panels[0].claims.statements
     table = prover_table(public_key, statements)
-    items = []
+    items, sealed_proofs = [], []
     for lab, (data, sealed) in labs.reports.items():
         (part,) = statement_pb2.Statement.FromString(data).report.parts
         (panel,) = statement_pb2.SealedPart.FromString(sealed).panels
@@ -302,9 +308,10 @@ def checking_s(labs: ManyLabs) -> dict[str, float]:
         proof = SealedProof(*(tuple(each) for each in fields))
         context = context_of(labs.charter, 1, part.panel, lab)
         items.append(BatchItem(statements, context, part.proof, proof))
+        sealed_proofs.append(proof)
     started = time.thread_time()
-    for item in items[:ONE_BY_ONE]:
-        verify(statements, public_key, item.context, item.open_part, item.sealed, table)
+    for item, proof in zip(items[:ONE_BY_ONE], sealed_proofs, strict=False):
+        verify(statements, public_key, item.context, item.open_part, proof, table)
     one_by_one = (time.thread_time() - started) * len(items) / len(items[:ONE_BY_ONE])
     started = time.thread_time()
     for first in range(0, len(items), TOGETHER_MAX):

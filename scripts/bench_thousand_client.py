@@ -76,7 +76,9 @@ class Lab:
         request = encode(wire.WatchRequest())
 
         async def begin() -> None:
-            stream = channel.unary_stream(path_of("Watch"))(request, timeout=WATCH_S)
+            calls: grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
+            calls = channel.unary_stream(path_of("Watch"))
+            stream = calls(request, timeout=WATCH_S)
             if await stream.read() is grpc.aio.EOF:
                 raise ConnectionError("the watch ended at once")
             self._watching.append(asyncio.create_task(self._read_on(channel, stream)))
@@ -92,6 +94,7 @@ class Lab:
         """Sends the report over a new connection."""
         request = wire.AppendRequest(envelope=self._job.envelope, sealed_part=self._job.sealed)
         async with self._channel() as channel:
+            call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
             call = channel.unary_unary(path_of("Append"))
             return await self._timed(lambda: call(encode(request), timeout=APPEND_S))
 

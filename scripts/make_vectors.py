@@ -45,7 +45,7 @@ def main() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     stale = []
     for name in options.names or GENERATORS:
-        command = [sys.executable, SCRIPTS / GENERATORS[name], *["--check"] * options.check]
+        command = [sys.executable, str(SCRIPTS / GENERATORS[name]), *["--check"] * options.check]
         if subprocess.run(command, env=environment).returncode != 0:
             stale.append(name)
     if stale:

@@ -35,13 +35,18 @@ from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter, parse_charter
 from fermata.protocol.fold.proofs import failures_of
 from fermata.protocol.fold.references import bind, first_entry
-from fermata.protocol.fold.reports import aggregate, check_sealed, encode_report, make_report
+from fermata.protocol.fold.reports import (
+    aggregate,
+    check_sealed,
+    ciphertexts_of,
+    encode_report,
+    make_report,
+)
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.standing import cells_of
 from fermata.protocol.wire.codec import key_record_to_wire
 from fermata.protocol.wire.envelope import charter_message, seal_charter, seal_statement
 from fermata.protocol.wire.ports import Receipt
-from fermata.types import Role
+from fermata.types import Role, RoundNumber
 from fermata.wire.v1 import statement_pb2
 
 LABS, METRICS, AUDITORS, THRESHOLD = 8, 8, 5, 3
@@ -201,7 +206,8 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
         leaf_hash = bytes(32)  # Of no close: this one is not logged.
         if failures_of(charter, key, 1, reports_seen, proofs, leaf_hash):
             raise SystemExit("a proof does not hold")
-        product = aggregate(key, cells_of(charter, replica.state.rounds[0]), checked)["all"][0]
+        all_of_round = {"all": dict.fromkeys(charter.labs, RoundNumber(1))}
+        product = aggregate(key, all_of_round, ciphertexts_of(1, checked))["all"][0]
     parts = {}
     with watch.stage("opening: 3 parts"):
         for share in dealt.shares[:THRESHOLD]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from harness.deployments import PAUSE_TABLE
 from harness.protocol.rule_texts import ACCELERATING, GROWING, leaf, rule
@@ -46,7 +47,7 @@ def wobbled(values: Sequence[Fraction], part: str) -> list[Fraction]:
     return [v * (1 + Fraction(part) * (-1) ** k) for k, v in enumerate(values)]
 
 
-def without(keys: Mapping[str, object], *names: str) -> dict[str, object]:
+def without(keys: Mapping[str, object], *names: str) -> dict[str, Any]:
     return {k: v for k, v in keys.items() if k not in names}
 
 
@@ -207,7 +208,7 @@ CASES = {
         BOTH_WAYS,
         series(100, None, 110, 130, 150),
         ["Q1", "Q2", "Q2", "Q3", "Q4"],
-        figures_of("a b", "", "a:2 b:3", "a:2 b", "a b"),
+        figures=figures_of("a b", "", "a:2 b:3", "a:2 b", "a b"),
     ),
     "changes alone, of figures that grow old and catch up and of labs that join": Case(
         "RU6a RU6b",

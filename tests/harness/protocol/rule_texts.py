@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.charter.rules.trigger_rules import Rule
@@ -38,7 +39,7 @@ def leaf(name: str = "r", kind: str = "level", **keys: object) -> str:
 
 
 WHERE = ("metric", "statistic")
-ACCELERATING = {
+ACCELERATING: dict[str, Any] = {
     "kind": "acceleration",
     "at_least": "2",
     "over_rounds": 8,
@@ -49,7 +50,12 @@ ACCELERATING = {
     "growth": "0.1",
     "false_alarm_max": "0.05",
 }
-GROWING = {"kind": "growth-rate", "above": "0.1", "over_rounds": 6, "confidence": "0.95"}
+GROWING: dict[str, Any] = {
+    "kind": "growth-rate",
+    "above": "0.1",
+    "over_rounds": 6,
+    "confidence": "0.95",
+}
 
 
 #: Shares of x, the one metric that begins at 0.
