@@ -25,11 +25,11 @@ from harness.chains import COORDINATOR, MODULUS_BITS_MIN, beat_into, chain_at, c
 class Door:
     """A ledger that has an open round, and the report that lab-2 would send."""
 
-    def __init__(self):
+    def __init__(self, engine=None):
         self.chain = chain_at("collecting")
         deployment = self.chain.deployment
         replica = Replica(deployment.charter, MemoryStore(), MODULUS_BITS_MIN)
-        self.shared = SharedLogWriter(replica, deployment.keys[COORDINATOR], lambda: 0)
+        self.shared = SharedLogWriter(replica, deployment.keys[COORDINATOR], lambda: 0, engine)
         for leaf in self.chain.leaves:
             entry = decode(envelope_pb2.LogEntry, leaf)
             self.shared.append(entry.envelope)
@@ -50,6 +50,7 @@ class Door:
 def test_labs_that_report_at_once_have_the_table_of_their_charter_made_once(monkeypatch):
     """Ten of the first fifty reports made it, each for itself."""
     door, made, real = Door(), [], log_writer.prover_table
+    door.shared._table = None
 
     def slow(*given):
         made.append(given)
@@ -67,6 +68,58 @@ def test_labs_that_report_at_once_have_the_table_of_their_charter_made_once(monk
         tables = [each.result() for each in [pool.submit(table) for _ in range(8)]]
     assert len(made) == 1
     assert all(table is tables[0] for table in tables)
+
+
+@pytest.mark.parametrize("answers", [[True], [False, True]])
+def test_en7_what_checks_take_is_made_as_the_round_opens_and_not_as_the_first_report_comes(
+    monkeypatch, answers
+):
+    """The first of fifty reports that came at once waited for two tables of powers."""
+    asked, ready = [], list(answers)
+
+    class Asked:
+        def prepare(self, public_key, statements):
+            asked.append((public_key, statements))
+            return ready.pop(0)
+
+    door = Door(engine=Asked())
+    charter, key = door.chain.deployment.charter, door.shared.state.keyed().key
+    monkeypatch.setattr(log_writer, "prover_table", lambda *_: pytest.fail("it is not there"))
+    assert door.shared.verification_table(charter, key) is not None
+    # At the coordinator's own entries from the round's opening on, until a process took it.
+    assert asked == [(key.public_key, charter.panels[0].claims.statements)] * len(answers)
+
+
+def test_en7_each_of_two_shares_has_its_own_verdicts():
+    """Those of the node's share were counted from its first."""
+    alone, door = [], Door()
+    truth = {"lab-2": True, "lab-4": False, "lab-5": True, "lab-6": False}
+
+    class Halves:
+        def share(self, count):
+            return count // 2
+
+        def verdicts(self, reports):
+            alone.extend(items for _, items in reports)
+            return [truth[f"lab-{items[0]}"] for _, items in reports]
+
+    def check_here(checks, cache):
+        return {
+            place: InvalidProof("EC1", f"{check.lab}: is wrong")
+            for place, check in enumerate(checks)
+            if not truth[check.lab]
+        }
+
+    door.shared._engine = Halves()
+    checks = [ReportCheck(lab, 1, None, (int(lab[-1]),)) for lab in truth]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared_log_writer, "check_reports", check_here)
+        failures = door.shared.check_together(checks)
+    assert alone == [(2,), (4,)]
+    assert {place: str(error) for place, error in failures.items()} == {
+        1: "lab-4: is wrong",
+        3: "lab-6: is wrong",
+    }
 
 
 def test_reads_and_writes_of_others_go_on_while_a_proof_is_checked(monkeypatch):
@@ -193,6 +246,51 @@ def test_where_two_reports_wait_the_check_is_put_off_until_enough_came_or_its_ti
             end.result(60)
     together = ["lab-2", "lab-3", *["lab-4"] * fills]
     assert batches == [["lab-1"], together]
+
+
+def test_a_check_that_was_put_off_begins_when_none_came_for_as_long_as_one_alone_takes():
+    """Fifty that came within 0.16 s waited for a quarter of a second."""
+    now_s, go_on, batches = [0.0], threading.Event(), []
+
+    def check_all(checks):
+        batches.append([check.lab for check in checks])
+        # By the desk's clock; what others take together says nothing of one.
+        now_s[0] += 0.02 if len(checks) == 1 else 5
+        if len(batches) == 1:
+            assert go_on.wait(60)
+        return {}
+
+    desk = ProofDesk(check_all, gather_s=300, seconds=lambda: now_s[0])
+    with ThreadPoolExecutor(3) as pool:
+        ends = [pool.submit(desk.run, ReportCheck("lab-1", 1, None, ()))]
+        limit = time.monotonic() + 60
+        while not batches:
+            assert time.monotonic() < limit
+        for lab in ("lab-2", "lab-3"):
+            ends.append(pool.submit(desk.run, ReportCheck(lab, 1, None, ())))
+        while len(desk._waiting) < 2:
+            assert time.monotonic() < limit
+        go_on.set()
+        for end in ends:
+            end.result(60)
+    assert [sorted(labs) for labs in batches] == [["lab-1"], ["lab-2", "lab-3"]]
+    assert desk._alone_s == pytest.approx(0.02)
+
+
+def test_a_check_is_put_off_for_so_long_at_most_however_many_come():
+    """Each that comes within the time of one alone would put it off again."""
+    now_s, waits = [0.0], []
+    desk = ProofDesk(lambda checks: {}, gather_s=0.5, seconds=lambda: now_s[0])
+
+    def one_comes(seconds):
+        waits.append(seconds)
+        now_s[0] += 0.2
+        return True
+
+    desk._came.wait = one_comes
+    with desk._changed:
+        desk._gather()
+    assert waits == pytest.approx([0.5, 0.3, 0.1])
 
 
 def test_a_fault_of_the_check_ends_all_that_wait_for_it_and_the_next_is_checked():

@@ -1,8 +1,10 @@
 """The coordinator's log writer for many callers: it checks proofs outside the lock."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from fermata.crypto.paillier import EncryptionTable
@@ -11,11 +13,12 @@ from fermata.errors import Refusal, TransportError, VerificationError
 from fermata.node.rpc.engine.spread import Engine
 from fermata.node.run.write_budgets import COSIGNATURE, WriteBudgets, kind_of
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.governance.amendment import charter_of_answer
 from fermata.protocol.fold.proofs import ReportCheck, check_reports
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.state import ThresholdKey
+from fermata.protocol.state.state import KeyedState, ThresholdKey
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.ports import ClockMs, Receipt
 from fermata.protocol.wire.submission import Submission, read_submission
@@ -24,8 +27,8 @@ from fermata.types import Role
 #: Reports whose proofs are checked together, at most. Beyond it a report costs no less, and all of
 #: them wait for the last.
 TOGETHER_MAX = 64
-#: How long a check that several reports wait for is put off, so that more can come: one among few
-#: others costs twice as much as one among many.
+#: How long a check that several reports wait for is put off at most, so that more can come: one
+#: among few others costs twice as much as one among many.
 GATHER_S = 0.25
 
 #: Checks reports together; gives the error of each that does not hold, by position.
@@ -46,22 +49,30 @@ class ProofDesk:
 
     One thread checks at a time, and takes all reports that have come since the last check began: a
     report among others costs a third of one alone, so the desk is the faster the more wait. One
-    that comes alone is checked at once. Where two or more wait, the check is put off for
+    that comes alone is checked at once. Where two or more wait, the check is put off for at most
     ``gather_s`` seconds: otherwise a desk that keeps up with those that come checks two at a time,
-    at the cost of a whole core. A false proof makes the checks of those beside it alone necessary,
-    once each.
+    at the cost of a whole core. It begins when no other has come for as long as the newest check
+    of one alone took, which is what the next to come would save. A false proof makes the checks of
+    those beside it alone necessary, once each.
 
     It counts failed checks by lab, in memory, for the newest round that a check was asked for: one
-    number per lab, which a restart forgives. Thread-safe.
+    number per lab, which a restart forgives. ``seconds`` is a monotonic clock. Thread-safe.
     """
 
-    def __init__(self, check_all: CheckAll, gather_s: float = GATHER_S) -> None:
+    def __init__(
+        self,
+        check_all: CheckAll,
+        gather_s: float = GATHER_S,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._check_all = check_all
-        self._gather_s = gather_s
+        self._gather_s, self._seconds = gather_s, seconds
+        #: How long the newest check of one report alone took.
+        self._alone_s = gather_s
         lock = threading.Lock()
         self._changed = threading.Condition(lock)
-        #: Of the same lock: as many wait as are checked together.
-        self._filled = threading.Condition(lock)
+        #: Of the same lock: one more waits.
+        self._came = threading.Condition(lock)
         self._waiting: list[_Turn] = []
         self._is_checking = False
         self._busy: set[str] = set()
@@ -77,8 +88,7 @@ class ProofDesk:
         with self._changed:
             self._admit(check)
             self._waiting.append(turn)
-            if len(self._waiting) >= TOGETHER_MAX:
-                self._filled.notify()
+            self._came.notify()
         try:
             while (together := self._next(turn)) is not None:
                 self._check(together)
@@ -96,18 +106,29 @@ class ProofDesk:
                 return None
             self._is_checking = True
             if len(self._waiting) > 1:
-                self._filled.wait_for(lambda: len(self._waiting) >= TOGETHER_MAX, self._gather_s)
+                self._gather()
             taken, self._waiting = self._waiting[:TOGETHER_MAX], self._waiting[TOGETHER_MAX:]
             return taken
+
+    def _gather(self) -> None:
+        """Waits for more reports, with the lock held but while it waits."""
+        end_s = self._seconds() + self._gather_s
+        while len(self._waiting) < TOGETHER_MAX:
+            left_s = min(self._alone_s, end_s - self._seconds())
+            if left_s <= 0 or not self._came.wait(left_s):
+                return
 
     def _check(self, together: list[_Turn]) -> None:
         fault: BaseException | None = None
         failures: dict[int, VerificationError] = {}
+        began_s = self._seconds()
         try:
             failures = self._check_all([turn.check for turn in together])
         except Exception as error:  # noqa: BLE001 - raised again, for each whose check it was
             fault = error
         with self._changed:
+            if len(together) == 1:
+                self._alone_s = self._seconds() - began_s
             for place, turn in enumerate(together):
                 turn.error, turn.is_done = fault or failures.get(place), True
                 is_false = place in failures
@@ -157,6 +178,27 @@ class SharedLogWriter(LogWriter):
         self._proofs = ProofDesk(self.check_together)
         self._budgets = WriteBudgets(clock_ms)
         self._table_lock = threading.Lock()
+        #: The charter and modulus for which there is what checks take.
+        self._prepared: tuple[bytes, int] | None = None
+
+    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
+        """See LogWriter. What checks take is made as a round opens, before there are reports."""
+        receipt = super().append(envelope, sealed_part)
+        self._prepare()
+        return receipt
+
+    def _prepare(self) -> None:
+        state = self.state
+        current = state.current
+        if current is None or current.close is not None or not isinstance(state, KeyedState):
+            return
+        charter = charter_of_answer(state, current.number)
+        wanted = charter.sha256, state.key.public_key.n
+        if self._prepared != wanted:
+            self.verification_table(charter, state.key)
+            statements = charter.panels[0].claims.statements
+            if self._engine is None or self._engine.prepare(state.key.public_key, statements):
+                self._prepared = wanted
 
     def append_as(
         self, role: Role, caller: str, envelope: bytes, sealed_part: bytes = b""
@@ -181,7 +223,13 @@ class SharedLogWriter(LogWriter):
         engine = self._engine
         if engine is None:
             return check_reports(checks, self.replica.cache)
-        said = engine.verdicts([(check.public_key, check.items) for check in checks])
+        share = engine.share(len(checks))
+        asked = [(check.public_key, check.items) for check in checks[:share]]
+        with ThreadPoolExecutor(1, "engine") as thread:
+            answer = thread.submit(engine.verdicts, asked)
+            # EN7: meanwhile the node itself does its own share.
+            kept = check_reports(checks[share:], self.replica.cache)
+            said = answer.result()
         # EN2.1: what workers say to hold, this node checks itself before it acts on it.
         here = [place for place, holds in enumerate(said) if holds is not True]
         # EN2.2: nobody is refused on a worker's word.
@@ -189,7 +237,8 @@ class SharedLogWriter(LogWriter):
         for index, place in enumerate(here):
             if said[place] is False and index not in failed:
                 engine.contradict(checks[place].items)
-        return {here[index]: error for index, error in failed.items()}
+        failures = {here[index]: error for index, error in failed.items()}
+        return failures | {share + index: error for index, error in kept.items()}
 
     def verification_table(self, charter: Charter, key: ThresholdKey) -> EncryptionTable:
         """See LogWriter. Made once, also where the first reports of a charter come at once."""

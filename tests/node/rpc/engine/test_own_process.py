@@ -70,6 +70,26 @@ def test_no_process_is_begun_while_few_wait_nor_asked_for_one_alone(own, monkeyp
     assert own.ask(1) == [None]
 
 
+def test_en7_a_process_is_asked_to_prepare_once_it_is_there(own):
+    assert not own.engine.prepare(KEY, item(1).statements)
+    executor = own.begin()
+    assert own.engine.prepare(KEY, item(1).statements)
+    # What nobody waits for is in nobody's way.
+    assert own.ask() == [True] * MANY
+    executor.shutdown()
+    assert not own.engine.prepare(KEY, item(1).statements)
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(1, 1), (MANY - 1, MANY - 1), (MANY, MANY // 2), (49, 24), (63, 31), (64, 64)],
+)
+def test_en7_the_node_has_half_of_what_waits_where_both_are_worth_it(own, count, expected):
+    assert own.engine.share(count) == count
+    own.begin()
+    assert own.engine.share(count) == expected
+
+
 def test_a_process_that_is_killed_loses_nothing_and_another_is_begun_later(own):
     first = own.begin()
     os.kill(first.pid, signal.SIGKILL)

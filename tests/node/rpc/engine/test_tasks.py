@@ -61,12 +61,20 @@ def test_a_task_whose_panels_name_no_statements_is_none():
     task = msgspec.msgpack.decode(tasks.check_task(KEY, [item(1)]), type=tasks.CheckTask)
     for other in (
         msgspec.structs.replace(task, statements=()),
-        msgspec.structs.replace(task, panels=()),
+        msgspec.structs.replace(task, statements=(), panels=()),
         msgspec.structs.replace(
             task, panels=(msgspec.structs.replace(task.panels[0], statements=1),)
         ),
     ):
         assert tasks.answer_check(msgspec.msgpack.encode(other)) == tasks.OTHER
+
+
+def test_en7_a_task_without_panels_makes_the_table_that_the_next_goes_by():
+    tasks._table.cache_clear()
+    assert tasks.answer_check(tasks.prepare_task(KEY, sample())) == b""
+    assert tasks._table.cache_info().misses == 1
+    assert tasks.answer_check(tasks.check_task(KEY, [item(1)])) == tasks.HOLDS
+    assert tasks._table.cache_info().misses == 1
 
 
 def test_statements_that_none_may_make_are_no_task():

@@ -4,15 +4,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing import Pipe
 from typing import Any
 
 from fermata.crypto.paillier import PublicKey, product
 from fermata.crypto.report.batch import BatchItem
 from fermata.crypto.report.proof_cache import ProofCache
+from fermata.crypto.report.statements import StatementSet
 from fermata.node.rpc.engine.checker import ANSWER_BYTES_MAX
 from fermata.node.rpc.engine.spread import Engine, Terms
-from fermata.node.rpc.engine.tasks import answer_check
+from fermata.node.rpc.engine.tasks import answer_check, prepare_task
 from fermata.protocol.wire.ports import Entropy, OnEvent
 
 #: Reports that wait at least for a process to be begun, which takes as long as to check them here.
@@ -79,6 +81,23 @@ class OwnEngine(Engine):
     ) -> None:
         super().__init__(OwnProcess, Terms(tasks=1), seconds, entropy, on_event)
         self._cache = cache
+
+    def prepare(self, public_key: PublicKey, statements: StatementSet) -> bool:
+        """See Engine; False while there is no process, or it has just ended."""
+        executor = self._executor
+        if executor is None:
+            return False
+        with suppress(RuntimeError):
+            # Nobody waits for the answer: whether the process still answers, the next check finds.
+            executor.submit(answer_check, prepare_task(public_key, statements))
+            return True
+        return False
+
+    def share(self, count: int) -> int:
+        """See Engine. A full desk goes to the process: this one has those that come to look after,
+        and else nothing to do but its half."""
+        is_idle = self.is_ready and MANY <= count < self.terms.at_once
+        return count // 2 if is_idle else count
 
     def verdicts(
         self, reports: Sequence[tuple[PublicKey, Sequence[BatchItem]]]

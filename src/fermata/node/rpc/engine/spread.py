@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fermata.crypto.paillier import PublicKey, product
 from fermata.crypto.report.batch import BatchItem, InvalidBatch, verify_batch
 from fermata.crypto.report.proof_cache import ProofCache
+from fermata.crypto.report.statements import StatementSet
 from fermata.node.rpc.engine.tasks import (
     FAILS,
     HOLDS,
@@ -111,6 +112,14 @@ class Engine:
         """Whether workers have said just before that all of these hold."""
         with self._lock:
             return {item.digests(public_key)[-1] for item in items} <= self._passed
+
+    def prepare(self, public_key: PublicKey, statements: StatementSet) -> bool:
+        """Has workers make what checks take, before there are reports; whether they were asked."""
+        return True
+
+    def share(self, count: int) -> int:
+        """Of so many reports that wait, how many (the first ones) ``verdicts`` is asked for."""
+        return count
 
     def verdicts(
         self, reports: Sequence[tuple[PublicKey, Sequence[BatchItem]]]

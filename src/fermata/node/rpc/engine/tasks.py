@@ -101,6 +101,12 @@ def check_task(public_key: PublicKey, items: Sequence[BatchItem]) -> bytes:
     return msgspec.msgpack.encode(task)
 
 
+def prepare_task(public_key: PublicKey, statements: StatementSet) -> bytes:
+    """The task of no panel: it makes the table that checks of these statements go by."""
+    sets = (_statements_bytes(statements),)
+    return msgspec.msgpack.encode(CheckTask(checking_code(), _modulus(public_key), sets, ()))
+
+
 def answer_check(data: bytes) -> bytes:
     """HOLDS or FAILS for each panel of the task, as each does alone; or OTHER if it cannot say.
 
@@ -108,7 +114,7 @@ def answer_check(data: bytes) -> bytes:
     """
     try:
         task = msgspec.msgpack.decode(data, type=CheckTask)
-        if task.code != checking_code() or not task.panels:
+        if task.code != checking_code() or not task.statements:
             return OTHER
         public_key = _key(task.modulus)
         sets = [_statements_of(encoded) for encoded in task.statements]
