@@ -215,8 +215,14 @@ def test_en7_a_false_report_is_refused_with_the_reason_that_it_has_without_the_p
     assert own_door.send("lab-2")
 
 
-def test_en3_a_coordinator_confirms_right_before_each_of_its_steps(tmp_path, monkeypatch):
-    """In the loop of the real node, which is what closes rounds."""
+def test_en3_a_coordinator_confirms_right_before_each_of_its_steps_and_pins_after(
+    tmp_path, monkeypatch
+):
+    """In the loop of the real node, which is what closes rounds.
+
+    A step may bring a charter into force: whom it takes the authority from was served until the
+    turn after, which the preparation for its reports had put off.
+    """
     seen = []
 
     def recorded(owner, name):
@@ -229,11 +235,14 @@ def test_en3_a_coordinator_confirms_right_before_each_of_its_steps(tmp_path, mon
         monkeypatch.setattr(owner, name, called)
 
     recorded(SharedLogWriter, "confirm")
+    recorded(SharedLogWriter, "prepare")
     recorded(Driver, "step")
+    recorded(coordinator._Succession, "pin")
     site = lay_out(tmp_path / "site")
     with site.coordinator():
         until(lambda: seen.count("step") > 2)
-    assert set(zip(seen[::2], seen[1::2], strict=False)) == {("confirm", "step")}
+    turns = " ".join(seen).split("pin confirm ")
+    assert set(turns[1:-1]) == {"step pin prepare "}
 
 
 @pytest.mark.parametrize("has_many", [True, False])

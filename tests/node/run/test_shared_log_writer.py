@@ -84,9 +84,11 @@ def test_en7_what_checks_take_is_made_as_the_round_opens_and_not_as_the_first_re
 
     door = Door(engine=Asked())
     charter, key = door.chain.deployment.charter, door.shared.state.keyed().key
+    for _ in range(3):
+        door.shared.prepare()
     monkeypatch.setattr(log_writer, "prover_table", lambda *_: pytest.fail("it is not there"))
     assert door.shared.verification_table(charter, key) is not None
-    # At the coordinator's own entries from the round's opening on, until a process took it.
+    # At each turn while the round is open, until a process took it.
     assert asked == [(key.public_key, charter.panels[0].claims.statements)] * len(answers)
 
 

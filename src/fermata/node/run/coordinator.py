@@ -168,6 +168,9 @@ def _run_writer(
         finally:
             if (writer.size(), replica.witnessed.size) != (before, witnessed):
                 writer.on_growth(writer.size())
+        # SU25.2: what this turn has brought into force holds as soon as it has ended.
+        succession.pin()
+        writer.prepare()
         return writer.size() - before + looked
 
     issue = self_issue(authority, tls)
@@ -205,6 +208,10 @@ class _Succession:
         self._neighbours = open_neighbours(base, self.wake, board, asking)
         self._going_on = GoingOn(base, board, self._neighbours.exchange)
 
+    def pin(self) -> None:
+        """Has the node's TLS go by the authorities of the charter in force."""
+        self._pinning.look()
+
     def left(self) -> Mapping[str, int]:
         """The last view for which each auditor is known to have left, by auditor."""
         return self._neighbours.exchange.heard().left if self._neighbours is not None else {}
@@ -215,7 +222,7 @@ class _Succession:
         Raises as ``GoingOn.look`` does.
         """
         replica = self.base.replica
-        self._pinning.look()
+        self.pin()
         self.open()
         if self._neighbours is not None and self._going_on is not None:
             self._neighbours.look()

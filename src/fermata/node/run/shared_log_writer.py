@@ -181,13 +181,8 @@ class SharedLogWriter(LogWriter):
         #: The charter and modulus for which there is what checks take.
         self._prepared: tuple[bytes, int] | None = None
 
-    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
-        """See LogWriter. What checks take is made as a round opens, before there are reports."""
-        receipt = super().append(envelope, sealed_part)
-        self._prepare()
-        return receipt
-
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """EN7: makes what checks take once a round is open, before there are reports of it."""
         state = self.state
         current = state.current
         if current is None or current.close is not None or not isinstance(state, KeyedState):
