@@ -83,6 +83,10 @@ class Following:
     _own: list[Own] = field(default_factory=list)
     _heard: tuple[int, list[BoardWords]] = field(default=(0, []), init=False)
     _is_away: bool = field(default=False, init=False)
+    _view: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._view = self.base.replica.state.view
 
     @property
     def place(self) -> Place:
@@ -106,14 +110,15 @@ class Following:
         if leaver is not None:
             # What boards said is heard by now, so that nothing is said before it (SU11.1).
             leaver.is_asking = not has_asked
-        before = replica.state.view
         came = cross(replica, self.ways.places, self.exchange.claims())
         if self._is_away:
             # Its copy may lack the very amendment that says where the leader is now (SU25.4).
             others = [place.log for place in self.ways.places if place is not self.place]
             came += learn_from(replica, others)
             self._is_away = False
-        if replica.state.view != before:
+        # A step may have brought it as well: who was left shows the log that goes on from its own.
+        if replica.state.view != self._view:
+            self._view = replica.state.view
             self.base.telemetry.event(
                 "leader", view=replica.state.view, party=self.place.coordinator
             )
