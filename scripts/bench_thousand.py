@@ -78,8 +78,9 @@ class Clients:
 
     def _pipes(self) -> Iterator[tuple[IO[str], IO[str]]]:
         for process in self.processes:
-            if process.stdin is not None and process.stdout is not None:
-                yield process.stdin, process.stdout
+            if process.stdin is None or process.stdout is None:
+                raise ValueError("a process of clients must have pipes")
+            yield process.stdin, process.stdout
 
     def wait(self) -> None:
         """Returns when all processes can take orders."""

@@ -282,6 +282,21 @@ def test_a_check_that_was_put_off_begins_when_none_came_for_as_long_as_one_alone
     assert desk._alone_s == pytest.approx(0.02)
 
 
+@pytest.mark.parametrize("is_fault", [True, False])
+def test_a_report_that_is_refused_at_once_does_not_shorten_the_wait_for_others(is_fault):
+    """Else a lab that sends garbage has the desk check two at a time."""
+
+    def refuse(checks):
+        if is_fault:
+            raise RuntimeError("a fault")
+        return {0: InvalidProof("EC1", "is wrong")}
+
+    desk = ProofDesk(refuse, gather_s=0.5)
+    with pytest.raises(RuntimeError if is_fault else InvalidProof):
+        desk.run(ReportCheck("lab-1", 1, None, ()))
+    assert desk._alone_s == 0.5
+
+
 def test_a_check_is_put_off_for_so_long_at_most_however_many_come():
     """Each that comes within the time of one alone would put it off again."""
     now_s, waits = [0.0], []

@@ -52,8 +52,8 @@ class ProofDesk:
     that comes alone is checked at once. Where two or more wait, the check is put off for at most
     ``gather_s`` seconds: otherwise a desk that keeps up with those that come checks two at a time,
     at the cost of a whole core. It begins when no other has come for as long as the newest check
-    of one alone took, which is what the next to come would save. A false proof makes the checks of
-    those beside it alone necessary, once each.
+    of one alone took that held, which is what the next to come would save. A false proof makes the
+    checks of those beside it alone necessary, once each.
 
     It counts failed checks by lab, in memory, for the newest round that a check was asked for: one
     number per lab, which a restart forgives. ``seconds`` is a monotonic clock. Thread-safe.
@@ -67,7 +67,7 @@ class ProofDesk:
     ) -> None:
         self._check_all = check_all
         self._gather_s, self._seconds = gather_s, seconds
-        #: How long the newest check of one report alone took.
+        #: How long the newest check of one report alone took that held.
         self._alone_s = gather_s
         lock = threading.Lock()
         self._changed = threading.Condition(lock)
@@ -127,7 +127,8 @@ class ProofDesk:
         except Exception as error:  # noqa: BLE001 - raised again, for each whose check it was
             fault = error
         with self._changed:
-            if len(together) == 1:
+            # What is refused at first sight says nothing of what a check costs.
+            if len(together) == 1 and fault is None and not failures:
                 self._alone_s = self._seconds() - began_s
             for place, turn in enumerate(together):
                 turn.error, turn.is_done = fault or failures.get(place), True
